@@ -1,0 +1,152 @@
+"""What the Matrix side declares: the commands it hands up, and what bridge may ask of the bot.
+
+Everything sent carries a `key`: the same key gives the same Matrix transaction id, so that a retry after a crash is
+the same message and not a second one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from palabre.base.ids import EventId, RoomId, UserId
+
+
+@dataclass(frozen=True)
+class Command:
+    """`!palabre NAME …` as somebody wrote it, decrypted, from a member of the room."""
+
+    name: str  # one of the catalogue in appservice.commands
+    arguments: tuple[str, ...]  # words, quotes taken off: !palabre meeting "Budget 2027" @bob:example.org
+    sender: UserId
+    room_id: RoomId
+    event_id: EventId
+    thread: EventId | None  # root of the thread in which it was written
+    language: str  # fr, de or en
+
+
+@dataclass(frozen=True)
+class MembershipChange:
+    """A member event of a room the bot is in."""
+
+    room_id: RoomId
+    user_id: UserId
+    membership: str  # join, leave, ban, invite, knock
+    previous: str
+
+
+class CommandHandler(Protocol):
+    """Implemented by bridge. May be called again for the same command after a crash: must be idempotent by event id."""
+
+    async def handle(self, command: Command) -> None:
+        """Do it and answer. A `CallerError` becomes one clear sentence in the room."""
+        ...
+
+    async def membership_changed(self, change: MembershipChange) -> None: ...
+
+
+@dataclass(frozen=True)
+class MeetingRoomSpec:
+    """A room to be created for a meeting. The alias makes a retry adopt what exists."""
+
+    alias_localpart: str  # inside the registration's exclusive namespace
+    title: str
+    asker: UserId  # gets power 100, or is an additional creator in room version 12
+    invite: tuple[UserId, ...]
+    room_version: str  # "11" or "12"
+
+
+@dataclass(frozen=True)
+class Widget:
+    """A call widget for the room. `url` may hold the widget API's $-variables."""
+
+    widget_id: str
+    name: str
+    url: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RoomView:
+    """What the bot sees of a room and of one of its users."""
+
+    room_id: RoomId
+    name: str
+    encrypted: bool
+    version: str
+    bot_joined: bool
+    membership: str  # of the user asked about
+    power: int  # of that user; creators of room version 12 have 2**53
+    bot_power: int
+    display_name: str  # of that user, falls back to the user id
+    required_power: dict[str, int]  # event type -> power to send it as state
+
+
+@dataclass(frozen=True)
+class FilePost:
+    """A file for the room, streamed: encrypted as it goes up, never whole in memory."""
+
+    name: str
+    mime_type: str
+    size: int  # bytes
+    chunks: Callable[[], AsyncIterator[bytes]]  # a new pass over the content; pieces of about 1 MiB
+    msgtype: str = "m.file"  # or m.video
+    width: int = 0
+    height: int = 0
+    duration: float = 0.0  # seconds
+    thumbnail: bytes = b""  # JPEG
+    thumbnail_size: tuple[int, int] = (0, 0)
+
+
+class MatrixPort(Protocol):
+    """The bot, as bridge sees it. Raises `CallerError` for what the homeserver refuses for good, retries the rest."""
+
+    @property
+    def user_id(self) -> UserId: ...
+
+    @property
+    def server_name(self) -> str: ...
+
+    async def view(self, room_id: RoomId, user_id: UserId) -> RoomView:
+        """Fresh from the homeserver or from the bot's own state of the room."""
+        ...
+
+    async def members(self, room_id: RoomId) -> dict[UserId, str]:
+        """Joined users and their display names."""
+        ...
+
+    async def create_meeting_room(self, spec: MeetingRoomSpec) -> RoomId:
+        """Encrypted, or adopt the one that has the alias. Members may send call memberships."""
+        ...
+
+    async def put_widget(self, room_id: RoomId, widget: Widget) -> bool:
+        """Write the widget (`im.vector.modular.widgets`) and pin it to the top (`io.element.widgets.layout`).
+
+        Returns whether anything had to be written; raises `CallerError("missing_power", needed=…, event=…)`.
+        """
+        ...
+
+    async def send_text(
+        self,
+        room_id: RoomId,
+        body: str,
+        *,
+        key: str,
+        html: str = "",
+        thread: EventId | None = None,
+        reply_to: EventId | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> EventId:
+        """An `m.notice`, encrypted in encrypted rooms (or not sent at all). `extra` is merged into the content."""
+        ...
+
+    async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None: ...
+
+    async def send_file(self, room_id: RoomId, post: FilePost, *, key: str, thread: EventId | None = None) -> EventId:
+        """Raises `CallerError("file_too_large", limit=…)` above the homeserver's upload limit."""
+        ...
+
+    async def upload_limit(self) -> int:
+        """Bytes; what the homeserver says of `m.upload.size`."""
+        ...

@@ -1,0 +1,1 @@
+"""From tapped packets to a film: journals, clocks, composition."""

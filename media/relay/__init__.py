@@ -1,0 +1,1 @@
+"""The LiveKit-protocol relay: signalling, rooms, transports and the packet path."""

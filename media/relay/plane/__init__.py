@@ -1,0 +1,1 @@
+"""The packet path: RTP in, RTP out, behind the `RtpPlane` seam."""

@@ -1,0 +1,152 @@
+"""`RtpPlane`: the seam of the packet path. Synchronous, no policy, only ints, bytes, strings and tuples cross it.
+
+It exists so that the hot path can be compiled: STUN, DTLS, SCTP, SDP, subscriptions and layer *policy* stay outside;
+unprotect, header extensions, gap detection, layer *switch*, rewriting, retransmission and feedback are inside.
+Sessions, tracks and down tracks are named by ints that the caller chooses.
+
+Concurrency: called from one thread (the event loop). `output` and the taps are called back on that thread, inside
+`receive` and `tick`; they must not call the plane again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+Output = Callable[[int, bytes], None]  # (session, datagram): protected SRTP or SRTCP to send on its path
+
+
+class Codec(NamedTuple):
+    """One payload type of an up or down track as negotiated."""
+
+    payload_type: int
+    name: str  # upper case: OPUS, VP8, VP9, H264, AV1, RED
+    clock_rate: int
+    rtx_payload_type: int  # -1: retransmissions come on the media SSRC
+    nack: bool
+
+
+class Extension(NamedTuple):
+    """A negotiated header extension, RFC 8285."""
+
+    id: int
+    uri: str
+
+
+class UpTrackSpec(NamedTuple):
+    """A section in which a publisher sends."""
+
+    track: int
+    kind: str  # "audio" or "video"
+    mid: str
+    codecs: tuple[Codec, ...]
+    extensions: tuple[Extension, ...]
+    rids: tuple[str, ...]  # in order of rising quality, empty without simulcast
+    ssrcs: tuple[tuple[int, int], ...]  # (media, rtx or 0) announced in SDP; Chromium announces none with rids
+
+
+class DownTrackSpec(NamedTuple):
+    """A section in which a subscriber receives one up track."""
+
+    down: int
+    track: int
+    ssrc: int
+    rtx_ssrc: int
+    codec: Codec
+    extensions: tuple[Extension, ...]
+
+
+class LayerStats(NamedTuple):
+    """One layer of an up track over the last second."""
+
+    track: int
+    layer: int  # 0 q, 1 h, 2 f, as position among rids; 0 without simulcast
+    ssrc: int
+    bitrate: int  # bit/s
+    packets: int  # since start
+    lost: int  # since start, after retransmission
+    width: int  # from the last key frame where the codec tells, else 0
+    height: int
+
+
+class DownStats(NamedTuple):
+    """One down track since its start."""
+
+    down: int
+    layer: int  # -1: nothing forwarded yet
+    packets: int
+    octets: int
+    retransmitted: int
+    loss: float  # fraction lost in the subscriber's last receiver report
+
+
+class PacketTap(Protocol):
+    """Reads an up track inside the plane; `media.relay.seams.TapSink` has the same packet methods."""
+
+    def layer(self, ssrc: int, rid: str, payload_type: int, mime_type: str, clock_rate: int) -> None: ...
+
+    def rtp(self, ssrc: int, packet: bytes, arrival: float) -> None: ...
+
+    def sender_report(self, ssrc: int, ntp: int, rtp: int, arrival: float) -> None: ...
+
+
+class RtpPlane(Protocol):
+    """The packet path. `now` is monotonic seconds everywhere. Unknown names raise KeyError (our fault)."""
+
+    def add_session(self, session: int) -> None: ...
+
+    def set_keys(self, session: int, profile: str, receive_key: bytes, send_key: bytes) -> None:
+        """DTLS is done. `profile` is libsrtp's name without prefix: AEAD_AES_128_GCM, AEAD_AES_256_GCM,
+        AES128_CM_SHA1_80; keys are master key + salt."""
+        ...
+
+    def remove_session(self, session: int) -> None:
+        """Also removes its up tracks, down tracks and their taps."""
+        ...
+
+    def receive(self, session: int, datagram: bytes, now: float) -> None:
+        """One SRTP or SRTCP datagram of a session. Bad input is dropped and counted, never raised."""
+        ...
+
+    def add_up_track(self, session: int, spec: UpTrackSpec) -> None:
+        """Add, or update when `spec.track` exists (renegotiation)."""
+        ...
+
+    def remove_up_track(self, track: int) -> None: ...
+
+    def add_down_track(self, session: int, spec: DownTrackSpec) -> None:
+        """Starts paused until `set_layer`."""
+        ...
+
+    def remove_down_track(self, down: int) -> None: ...
+
+    def set_layer(self, down: int, max_layer: int) -> None:
+        """Forward the best flowing layer up to `max_layer`; -1 pauses. Audio: 0 or -1. The switch happens at a key
+        frame, which the plane asks for."""
+        ...
+
+    def request_key_frame(self, track: int, now: float) -> None: ...
+
+    def add_tap(self, track: int, tap: PacketTap, max_layer: int) -> None: ...
+
+    def remove_tap(self, track: int, tap: PacketTap) -> None: ...
+
+    def tick(self, now: float) -> None:
+        """Call every 50 ms: NACK repeats, transport-cc feedback, receiver and sender reports, PLI repeats."""
+        ...
+
+    def audio_levels(self) -> tuple[tuple[int, int], ...]:
+        """(track, loudest level since the last call in -dBov, 0 loud … 127 silent), RFC 6464."""
+        ...
+
+    def remote_bandwidth(self, session: int) -> int:
+        """What the subscriber says it can take (REMB), bit/s; 0: unknown."""
+        ...
+
+    def up_stats(self) -> tuple[LayerStats, ...]: ...
+
+    def down_stats(self) -> tuple[DownStats, ...]: ...
+
+    def drops(self) -> tuple[tuple[str, int], ...]:
+        """Counters of what was dropped and why: (reason, count)."""
+        ...

@@ -1,0 +1,210 @@
+"""What the relay declares and others implement, and the facts about rooms that it tells them.
+
+Bridge implements `Admission`, `RelayListener` and `EgressRequests`; the recorder's journals are `TapSink`s
+by their shape. Without an implementation everything is refused or ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+
+class TrackSource(Enum):
+    """LiveKit's `TrackSource`, spelled as in access tokens (`canPublishSources`)."""
+
+    UNKNOWN = "unknown"
+    CAMERA = "camera"
+    MICROPHONE = "microphone"
+    SCREEN_SHARE = "screen_share"
+    SCREEN_SHARE_AUDIO = "screen_share_audio"
+
+
+@dataclass(frozen=True)
+class Grants:
+    """The claims of a verified LiveKit access token.
+
+    https://docs.livekit.io/home/get-started/authentication/ — absent `can_*` claims mean yes.
+    """
+
+    issuer: str
+    identity: str
+    name: str = ""
+    metadata: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "standard"
+    expires_at: float = 0.0
+    room: str = ""
+    room_join: bool = False
+    room_create: bool = False
+    room_list: bool = False
+    room_admin: bool = False
+    room_record: bool = False
+    can_publish: bool = True
+    can_subscribe: bool = True
+    can_publish_data: bool = True
+    can_publish_sources: tuple[TrackSource, ...] = ()  # empty: every source
+    can_update_own_metadata: bool = False
+    hidden: bool = False
+    recorder: bool = False
+    agent: bool = False
+
+
+@dataclass(frozen=True)
+class RoomFacts:
+    """A LiveKit room, that is one call."""
+
+    name: str
+    sid: str
+    created_at: float  # seconds since the epoch
+    participants: int
+
+
+@dataclass(frozen=True)
+class ParticipantFacts:
+    """Somebody in a room, as others see them."""
+
+    identity: str
+    sid: str
+    name: str
+    kind: str
+    attributes: Mapping[str, str]
+    joined_at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True)
+class TrackFacts:
+    """A published track. `mime_type` as `audio/opus`, `video/VP8`."""
+
+    sid: str
+    kind: str  # "audio" or "video"
+    source: TrackSource
+    mime_type: str
+    muted: bool
+    width: int
+    height: int
+    encrypted: bool
+
+
+class Admission(Protocol):
+    """May this token do that, now? Asked on top of what the token itself grants."""
+
+    async def admit(self, grants: Grants) -> Grants:
+        """Return the grants to use (possibly narrowed), or raise `palabre.base.errors.CallerError`.
+
+        Called at every join and resume, before the WebSocket is accepted.
+        """
+        ...
+
+
+class RelayListener(Protocol):
+    """Told synchronously, in order, from the event loop; must return at once (spawn what takes time)."""
+
+    def room_started(self, room: RoomFacts) -> None: ...
+
+    def participant_joined(self, room: str, participant: ParticipantFacts) -> None: ...
+
+    def participant_left(self, room: str, participant: ParticipantFacts, reason: str) -> None:
+        """`reason` is LiveKit's `DisconnectReason` name, for instance CLIENT_INITIATED."""
+        ...
+
+    def track_published(self, room: str, identity: str, track: TrackFacts) -> None: ...
+
+    def track_changed(self, room: str, identity: str, track: TrackFacts) -> None: ...
+
+    def track_unpublished(self, room: str, identity: str, track: TrackFacts) -> None: ...
+
+    def room_finished(self, room: RoomFacts) -> None: ...
+
+
+class EgressRequests(Protocol):
+    """Someone with an API key asks to record a room (LiveKit's Egress service)."""
+
+    async def start(self, grants: Grants, room: str) -> str:
+        """Return an egress id, or raise `CallerError`."""
+        ...
+
+
+class TapSink(Protocol):
+    """Takes the packets of one published track, decrypted from SRTP, as they arrive.
+
+    Called synchronously on the packet path: keep it to a buffer append. Retransmissions arrive as the packet they
+    repeat (RTX unwrapped); order is the order of arrival, duplicates are possible.
+    """
+
+    def layer(self, ssrc: int, rid: str, payload_type: int, mime_type: str, clock_rate: int) -> None:
+        """A simulcast layer (`rid` "q", "h", "f", or "" without simulcast) is first seen on `ssrc`."""
+        ...
+
+    def rtp(self, ssrc: int, packet: bytes, arrival: float) -> None:
+        """One RTP packet with its header; `arrival` in monotonic seconds."""
+        ...
+
+    def sender_report(self, ssrc: int, ntp: int, rtp: int, arrival: float) -> None:
+        """RTCP SR of the publisher: 64-bit NTP time against 32-bit RTP time, RFC 3550 section 6.4.1."""
+        ...
+
+    def muted(self, muted: bool, arrival: float) -> None: ...
+
+    def closed(self, arrival: float) -> None:
+        """The track ended, or the tap was closed. Nothing follows."""
+        ...
+
+
+class Tap(Protocol):
+    """An open reader of a track."""
+
+    def close(self) -> None: ...
+
+
+class RelayControl(Protocol):
+    """What bridge may do with the embedded relay. Unknown rooms and participants raise `CallerError("not_found")`."""
+
+    def rooms(self) -> tuple[RoomFacts, ...]: ...
+
+    def participants(self, room: str) -> tuple[ParticipantFacts, ...]: ...
+
+    def tracks(self, room: str, identity: str) -> tuple[TrackFacts, ...]: ...
+
+    async def create_room(
+        self,
+        name: str,
+        *,
+        metadata: str = "",
+        empty_timeout: float = 300.0,
+        departure_timeout: float = 20.0,
+        max_participants: int = 0,
+    ) -> RoomFacts:
+        """Create, or return what exists. Time-outs in seconds: nobody came; the last one left."""
+        ...
+
+    async def close_room(self, name: str) -> None:
+        """Everybody is told ROOM_DELETED."""
+        ...
+
+    async def remove_participant(self, room: str, identity: str) -> None:
+        """They are told PARTICIPANT_REMOVED; their token may still be valid, `Admission` must refuse it."""
+        ...
+
+    def set_room_metadata(self, room: str, metadata: str) -> None: ...
+
+    def set_room_recording(self, room: str, active: bool) -> None:
+        """`Room.active_recording`: what LiveKit clients show as being recorded."""
+        ...
+
+    def set_attributes(self, room: str, identity: str, attributes: Mapping[str, str]) -> None:
+        """Merge server-side attributes; an empty value removes the key."""
+        ...
+
+    def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
+        """A reliable user data packet from the server; `to` limits it to identities."""
+        ...
+
+    def open_tap(self, room: str, identity: str, track_sid: str, sink: TapSink, *, max_layer: int = 1) -> Tap:
+        """Read a track. `max_layer`: highest simulcast layer wanted (0 q, 1 h, 2 f).
+
+        Only `bridge.consent` may call this: it holds the stored consent of that very person.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""One UDP and one TCP port for everybody: ICE-lite, DTLS, SCTP."""

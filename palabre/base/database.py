@@ -1,0 +1,30 @@
+"""One database for everybody: SQLite by default, PostgreSQL by URL, one upgrade table per package.
+
+Built on `mautrix.util.async_db`: `$1` placeholders work on both. Every package hands in its
+`UpgradeTable`; `open_database` runs them all on one pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mautrix.util.async_db import Connection, Database, Scheme, UpgradeTable
+
+__all__ = ["Connection", "Database", "Scheme", "UpgradeTable", "open_database"]
+
+
+async def open_database(url: str, tables: Sequence[UpgradeTable]) -> tuple[Database, list[Database]]:
+    """Open the pool at `url` and bring every table up to date.
+
+    Returns the owner of the pool (stop that one) and one handle per upgrade table, in order, all sharing the pool.
+    A database with a newer schema is refused by `mautrix.util.async_db.UnsupportedDatabaseVersion`.
+    """
+    pool = Database.create(url, upgrade_table=UpgradeTable(version_table_name="palabre_pool"), owner_name="palabre")
+    await pool.start()
+    handles = []
+    for table in tables:
+        handle = Database.create(url, upgrade_table=table)
+        handle.override_pool(pool)
+        await handle.start()
+        handles.append(handle)
+    return pool, handles

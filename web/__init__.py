@@ -1,0 +1,1 @@
+"""What people and programs see over HTTP: the call page and the REST API."""
