@@ -1,0 +1,84 @@
+# Everything sets up what it needs: `make help` lists what there is.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then command -v $$p; break; fi; done)
+BIN := .venv/bin
+PIP := --quiet --disable-pip-version-check --no-input
+PYTEST := $(BIN)/pytest
+CLIENT_SOURCES := $(shell find web/client -path web/client/node_modules -prune -o -type f -print 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+demo: setup .venv-synapse/.ready web/static/index.html ## one whole meeting with no one at the keyboard, then open for you (ARGS=--once ends after it)
+	@$(BIN)/palabre demo $(ARGS)
+
+test: setup .venv-synapse/.ready .chromium web/static/index.html tests/e2e/js-matrix/node_modules/.ready ## every test that runs in minutes: unit, real servers, real browsers
+	@echo "── page: unit tests"
+	@cd web/client && npm test --silent
+	@echo "── unit tests"
+	@$(PYTEST) tests/unit -q
+	@echo "── real servers, browsers and speech"
+	@$(PYTEST) tests/integration tests/e2e -q -m "not long" --durations=15
+
+test-long: test ## also what takes longer: soaks, bad networks, random kills
+	@$(PYTEST) tests -q -m long --timeout=1800
+
+check: setup web/client/node_modules/.ready ## format, lint, types, import directions, unit tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy palabre web bridge appservice media tests
+	@$(BIN)/lint-imports --no-cache | tail -n 8
+	@cd web/client && npm run --silent check
+	@$(PYTEST) tests/unit -q
+
+format: setup ## rewrite the Python sources in the house format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+web: web/static/index.html ## build the call page
+
+bench-plane: setup ## CPU per packet of the Python packet path, as ratios
+	@$(BIN)/python tests/bench/bench_plane.py
+
+lock: ## choose versions anew and pin them by hash
+	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install $(PIP) uv
+	@for f in runtime dev synapse; do .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate $(LOCKARGS) requirements/$$f.in -o requirements/$$f.txt 2>/dev/null; done
+	@rm -rf .venv-lock
+
+clean: ## remove environments, builds and caches
+	rm -rf .venv .venv-synapse web/static web/client/node_modules tests/e2e/js*/node_modules .cache demo-data
+
+setup: .venv/.ready
+
+.venv/.ready: requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Palabre needs Python 3.11 or 3.12 (Debian 12: apt install python3 python3-venv)." >&2; exit 1; }
+	@echo "── Python environment ($$($(PYTHON) --version))"
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/apt-install python3-venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install $(PIP) --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install $(PIP) --no-build-isolation --no-deps -e .
+	@touch $@
+
+.venv-synapse/.ready: requirements/synapse.txt
+	@echo "── Synapse, a real homeserver, in an environment of its own"
+	@test -x .venv-synapse/bin/python || $(PYTHON) -m venv .venv-synapse
+	@.venv-synapse/bin/pip install $(PIP) --require-hashes -r requirements/synapse.txt
+	@touch $@
+
+.PHONY: .chromium
+.chromium:
+	@command -v chromium >/dev/null || { echo "── Chromium"; scripts/apt-install chromium fonts-dejavu-core; }
+
+%/node_modules/.ready: %/package-lock.json
+	@echo "── npm packages of $*"
+	@command -v npm >/dev/null || scripts/apt-install nodejs npm
+	@cd $* && npm ci --silent --no-fund --no-audit
+	@touch $@
+
+web/static/index.html: web/client/node_modules/.ready $(CLIENT_SOURCES)
+	@echo "── call page"
+	@cd web/client && npm run --silent build
+	@touch $@
