@@ -1,0 +1,5 @@
+"""Fixtures for every test: each line is a module of `tests/support` that defines some."""
+
+pytest_plugins = [
+    "tests.support.synapse",
+]
