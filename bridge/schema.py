@@ -1,0 +1,98 @@
+"""The tables of what crosses between calls and rooms: `bridge_*`, one upgrade table for the package."""
+
+from __future__ import annotations
+
+from palabre.base.database import Connection, Scheme, UpgradeTable
+
+upgrade_table = UpgradeTable(version_table_name="bridge_version", database_name="bridge")
+
+# Times are seconds since the Unix epoch. Ids are random text (palabre.base.ids). `person` is a Matrix user id, or
+# `guest:…` for somebody who has none (bridge.people).
+_VERSION_1 = (
+    """CREATE TABLE bridge_meeting (
+        id           TEXT PRIMARY KEY,
+        room_id      TEXT UNIQUE,      -- null until the homeserver made the room
+        title        TEXT NOT NULL,
+        mode         TEXT NOT NULL,    -- server: media are encrypted hop by hop
+        language     TEXT NOT NULL,
+        created_by   TEXT NOT NULL,
+        created_at   DOUBLE PRECISION NOT NULL,
+        origin_event TEXT UNIQUE       -- the command that asked for it, so that it is obeyed once
+    )""",
+    """CREATE TABLE bridge_session (
+        token_hash TEXT PRIMARY KEY,   -- SHA-256: the token itself is never stored
+        person     TEXT NOT NULL,
+        name       TEXT NOT NULL,
+        meeting    TEXT REFERENCES bridge_meeting (id) ON DELETE CASCADE,  -- null: every meeting the person may join
+        expires_at DOUBLE PRECISION NOT NULL
+    )""",
+    """CREATE TABLE bridge_call (
+        id         TEXT PRIMARY KEY,
+        meeting    TEXT NOT NULL REFERENCES bridge_meeting (id) ON DELETE CASCADE,
+        room       TEXT NOT NULL UNIQUE,  -- name of the LiveKit room
+        created_at DOUBLE PRECISION NOT NULL,
+        started_at DOUBLE PRECISION,      -- null until somebody came
+        alive_at   DOUBLE PRECISION NOT NULL,  -- last time the call was seen running, to date the end after a crash
+        ended_at   DOUBLE PRECISION
+    )""",
+    "CREATE UNIQUE INDEX bridge_call_open ON bridge_call (meeting) WHERE ended_at IS NULL",
+    """CREATE TABLE bridge_participant (
+        call      TEXT NOT NULL REFERENCES bridge_call (id) ON DELETE CASCADE,
+        identity  TEXT NOT NULL,       -- as the relay knows them: person/device
+        person    TEXT NOT NULL,
+        name      TEXT NOT NULL,
+        joined_at DOUBLE PRECISION,    -- null while they hold a token and have not come
+        left_at   DOUBLE PRECISION,
+        PRIMARY KEY (call, identity)
+    )""",
+    """CREATE TABLE bridge_consent (
+        seq    INTEGER NOT NULL,       -- 1, 2, 3 … within the call: the last one counts, the others are the history
+        call   TEXT NOT NULL REFERENCES bridge_call (id) ON DELETE CASCADE,
+        person TEXT NOT NULL,
+        kind   TEXT NOT NULL,          -- recording, transcription
+        answer TEXT NOT NULL,          -- asked, yes, no, ended
+        how    TEXT NOT NULL,          -- page, command, started, join, capture_ended
+        at     DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (call, seq)
+    )""",
+    """CREATE TABLE bridge_capture (
+        id          TEXT PRIMARY KEY,
+        call        TEXT NOT NULL REFERENCES bridge_call (id) ON DELETE CASCADE,
+        kind        TEXT NOT NULL,
+        started_by  TEXT NOT NULL,
+        started_name TEXT NOT NULL,
+        started_at  DOUBLE PRECISION NOT NULL,
+        ended_at    DOUBLE PRECISION,
+        interrupted BOOLEAN NOT NULL DEFAULT false,
+        state       TEXT NOT NULL,     -- running, ended, rendered, posted, failed (bridge.artefacts)
+        attempts    INTEGER NOT NULL DEFAULT 0,
+        tracks_deleted_at DOUBLE PRECISION
+    )""",
+    "CREATE UNIQUE INDEX bridge_capture_running ON bridge_capture (call, kind) WHERE ended_at IS NULL",
+    """CREATE TABLE bridge_artefact (
+        id        TEXT PRIMARY KEY,
+        capture   TEXT NOT NULL REFERENCES bridge_capture (id) ON DELETE CASCADE,
+        name      TEXT NOT NULL,
+        mime_type TEXT NOT NULL,
+        size      BIGINT NOT NULL,     -- bytes, unsealed
+        path      TEXT NOT NULL,       -- of the sealed file, below the artefact store
+        details   TEXT NOT NULL        -- JSON: width, height, duration, thumbnail
+    )""",
+    """CREATE TABLE bridge_post (
+        key        TEXT PRIMARY KEY,   -- also the transaction id's seed: the same post is never sent twice
+        seq        INTEGER NOT NULL,   -- order within a call
+        call       TEXT NOT NULL REFERENCES bridge_call (id) ON DELETE CASCADE,
+        capture    TEXT REFERENCES bridge_capture (id) ON DELETE CASCADE,
+        kind       TEXT NOT NULL,      -- root, text, file
+        content    TEXT NOT NULL,      -- JSON
+        created_at DOUBLE PRECISION NOT NULL,
+        event_id   TEXT,               -- set once the homeserver acknowledged it
+        refused    TEXT                -- code of a refusal that trying again does not change
+    )""",
+)
+
+
+@upgrade_table.register(description="Meetings, calls, consents, captures, artefacts and posts")
+async def version_1(connection: Connection, _scheme: Scheme) -> None:
+    for statement in _VERSION_1:
+        await connection.execute(statement)
