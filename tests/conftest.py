@@ -1,5 +1,6 @@
 """Fixtures for every test: each line is a module of `tests/support` that defines some."""
 
 pytest_plugins = [
-    "tests.support.synapse",
+    "tests.support.synapse",  # before those that import it
+    "tests.support.matrix_client",
 ]
