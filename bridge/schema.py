@@ -8,7 +8,7 @@ upgrade_table = UpgradeTable(version_table_name="bridge_version", database_name=
 
 # Times are seconds since the Unix epoch. Ids are random text (palabre.base.ids). `person` is a Matrix user id, or
 # `guest:…` for somebody who has none (bridge.people).
-_VERSION_1 = (
+_TABLES = (
     """CREATE TABLE bridge_meeting (
         id           TEXT PRIMARY KEY,
         room_id      TEXT UNIQUE,      -- null until the homeserver made the room
@@ -50,8 +50,8 @@ _VERSION_1 = (
         call   TEXT NOT NULL REFERENCES bridge_call (id) ON DELETE CASCADE,
         person TEXT NOT NULL,
         kind   TEXT NOT NULL,          -- recording, transcription
-        answer TEXT NOT NULL,          -- asked, yes, no, ended
-        how    TEXT NOT NULL,          -- page, command, started, join, capture_ended
+        answer TEXT NOT NULL,          -- unasked, asked, yes, no (bridge.consent)
+        how    TEXT NOT NULL,          -- page, command, started, joined, capture_ended
         at     DOUBLE PRECISION NOT NULL,
         PRIMARY KEY (call, seq)
     )""",
@@ -92,7 +92,9 @@ _VERSION_1 = (
 )
 
 
-@upgrade_table.register(description="Meetings, calls, consents, captures, artefacts and posts")
-async def version_1(connection: Connection, _scheme: Scheme) -> None:
-    for statement in _VERSION_1:
+async def _version_1(connection: Connection, _scheme: Scheme) -> None:
+    for statement in _TABLES:
         await connection.execute(statement)
+
+
+upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")

@@ -1,4 +1,4 @@
-"""What an operator may set about meetings, calls, consent and artefacts. Read by palabre; the defaults serve a small site.
+"""What an operator may set about meetings, calls, consent and artefacts. The defaults fit a small site.
 
 Durations are in seconds unless the name says days.
 """
@@ -24,7 +24,7 @@ class LiveKitSettings(_Section):
     url: str = Field(pattern=r"^wss?://", description="Where clients connect, for instance wss://meet.example.org")
     api_key: str = Field(min_length=1)
     api_secret: SecretStr
-    token_ttl: float = Field(CLAIMS_TTL, ge=30, le=3600)
+    token_ttl: float = Field(default=CLAIMS_TTL, ge=30, le=3600)
 
 
 class OpenIdServer(_Section):
@@ -38,19 +38,23 @@ class OpenIdSettings(_Section):
     """How Matrix OpenID tokens are verified."""
 
     servers: tuple[OpenIdServer, ...] = ()
-    allowed: tuple[str, ...] = Field((), description="Server names whose people may come in; empty: every server")
-    allow_private: bool = Field(False, description="Ask servers at loopback and private addresses: demo and tests")
+    allowed: tuple[str, ...] = Field(
+        default=(), description="Server names whose people may come in; empty: every server"
+    )
+    allow_private: bool = Field(
+        default=False, description="Ask servers at loopback and private addresses: demo and tests"
+    )
 
 
 class RoomPolicy(_Section):
     """Power levels of Matrix that Palabre asks for, on top of being joined to the room."""
 
-    call_power: int = Field(0, ge=0, le=100, description="To open a call")
-    capture_power: int = Field(0, ge=0, le=100, description="To start or stop recording and transcription")
-    publish_power: int = Field(0, ge=0, le=100, description="To be seen and heard")
-    moderate_power: int = Field(50, ge=0, le=100, description="To moderate")
+    call_power: int = Field(default=0, ge=0, le=100, description="To open a call")
+    capture_power: int = Field(default=0, ge=0, le=100, description="To start or stop recording and transcription")
+    publish_power: int = Field(default=0, ge=0, le=100, description="To be seen and heard")
+    moderate_power: int = Field(default=50, ge=0, le=100, description="To moderate")
     meeting_servers: tuple[str, ...] = Field(
-        (), description="Whose people may create meetings; empty: the own server's"
+        default=(), description="Whose people may create meetings; empty: the own server's"
     )
 
 
@@ -58,15 +62,17 @@ class RecordingSettings(_Section):
     """What recordings look like. The sizes follow what a homeserver takes: 720 lines are some 300 MB an hour."""
 
     height: Literal[480, 720, 1080] = 720
-    frames_per_second: int = Field(15, ge=5, le=30)
-    camera_layer: Literal[0, 1, 2] = Field(1, description="Highest simulcast layer stored of cameras: 0 q, 1 h, 2 f")
+    frames_per_second: int = Field(default=15, ge=5, le=30)
+    camera_layer: Literal[0, 1, 2] = Field(
+        default=1, description="Highest simulcast layer stored of cameras: 0 q, 1 h, 2 f"
+    )
 
 
 class TranscriptSettings(_Section):
     """How speech becomes text."""
 
     languages: tuple[str, ...] = ("fr", "en", "de")
-    model: str = Field("", description="Folder or hub name of a faster-whisper model; empty: the bundled one")
+    model: str = Field(default="", description="Folder or hub name of a faster-whisper model; empty: the bundled one")
 
 
 class BridgeSettings(_Section):
@@ -74,11 +80,17 @@ class BridgeSettings(_Section):
     livekit: LiveKitSettings
     data_directory: Path
     master_key: SecretStr = Field(description="32 random bytes in base64: what is stored on disk is sealed with it")
-    language: Literal["fr", "en", "de"] = Field("fr", description="Of rooms that nobody has chosen a language for")
-    alias_prefix: str = Field("palabre-", description="Of the addresses of created rooms, inside the registration")
+    language: Literal["fr", "en", "de"] = Field(
+        default="fr", description="Of rooms that nobody has chosen a language for"
+    )
+    alias_prefix: str = Field(
+        default="palabre-", description="Of the addresses of created rooms, inside the registration"
+    )
     room_version: Literal["11", "12"] = "11"
-    session_ttl: float = Field(WORKING_DAY, ge=60)
-    failed_tracks_days: float = Field(7.0, ge=0, description="How long raw tracks are kept when posting them failed")
+    session_ttl: float = Field(default=WORKING_DAY, ge=60)
+    failed_tracks_days: float = Field(
+        default=7.0, ge=0, description="How long raw tracks are kept when posting them failed"
+    )
     openid: OpenIdSettings = OpenIdSettings()
     policy: RoomPolicy = RoomPolicy()
     recording: RecordingSettings = RecordingSettings()

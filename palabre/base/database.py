@@ -6,11 +6,14 @@ Built on `mautrix.util.async_db`: `$1` placeholders work on both. Every package 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from mautrix.util.async_db import Connection, Database, Scheme, UpgradeTable
 
-__all__ = ["Connection", "Database", "Scheme", "UpgradeTable", "open_database"]
+__all__ = ["Connection", "Database", "Scheme", "UpgradeTable", "open_database", "transaction"]
 
 
 async def open_database(url: str, tables: Sequence[UpgradeTable]) -> tuple[Database, list[Database]]:
@@ -28,3 +31,24 @@ async def open_database(url: str, tables: Sequence[UpgradeTable]) -> tuple[Datab
         await handle.start()
         handles.append(handle)
     return pool, handles
+
+
+class _AbandonedError(Exception):
+    """Stands for a cancellation where mautrix rolls back on `Exception` alone."""
+
+
+@asynccontextmanager
+async def transaction(database: Database) -> AsyncIterator[Connection]:
+    """All or nothing of what is done inside, also when the task is cancelled there.
+
+    Calls of the same task on any handle of the pool run inside it; don't start tasks or wait for the network in it.
+    """
+    acquire: Any = database.acquire
+    try:
+        async with acquire() as connection, connection.transaction():
+            try:
+                yield connection
+            except asyncio.CancelledError as error:
+                raise _AbandonedError from error
+    except _AbandonedError as abandoned:
+        raise asyncio.CancelledError from abandoned

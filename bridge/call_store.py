@@ -1,0 +1,186 @@
+"""Calls and who was in them, as stored: one row per session on the relay, one per person and device in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.people import Person
+from palabre.base.clock import Clock
+from palabre.base.database import Database, transaction
+from palabre.base.ids import CallId, MeetingId, random_id
+
+# The name of a LiveKit room: 24 characters are 120 bits. Whoever learns it still needs a token for it, but it stands in
+# tokens, logs of clients and metrics, so it tells neither the meeting nor the Matrix room.
+ROOM_NAME_LENGTH = 24
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a meeting. Times in seconds since the epoch."""
+
+    id: CallId
+    meeting: MeetingId
+    room: str  # of LiveKit: the same from the first token to the end of the call, and never again
+    created_at: float
+    started_at: float | None  # when the first person came
+    alive_at: float
+    ended_at: float | None
+
+
+@dataclass(frozen=True)
+class Attendance:
+    """Somebody's time in a call on one device."""
+
+    identity: str
+    person: Person
+    joined_at: float | None  # None: they hold a token and have not come
+    left_at: float | None
+
+
+class CallStore:
+    """The tables `bridge_call` and `bridge_participant`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def open_call(self, meeting: MeetingId) -> Call | None:
+        row = await self._database.fetchrow(
+            "SELECT * FROM bridge_call WHERE meeting = $1 AND ended_at IS NULL", meeting
+        )
+        return None if row is None else _call(row)
+
+    async def open_or_create(self, meeting: MeetingId) -> Call:
+        """The meeting's call: the running one, or a new one under a new room name."""
+        await self._database.execute(
+            """INSERT INTO bridge_call (id, meeting, room, created_at, alive_at)
+               VALUES ($1, $2, $3, $4, $4) ON CONFLICT (meeting) WHERE ended_at IS NULL DO NOTHING""",
+            random_id(),
+            meeting,
+            random_id("call-", ROOM_NAME_LENGTH),
+            self._clock.wall(),
+        )
+        call = await self.open_call(meeting)
+        assert call is not None
+        return call
+
+    async def by_room(self, room: str) -> Call | None:
+        row = await self._database.fetchrow("SELECT * FROM bridge_call WHERE room = $1", room)
+        return None if row is None else _call(row)
+
+    async def get(self, call: CallId) -> Call:
+        row = await self._database.fetchrow("SELECT * FROM bridge_call WHERE id = $1", call)
+        assert row is not None, "a call is never deleted while something names it"
+        return _call(row)
+
+    async def all_open(self) -> list[Call]:
+        return [_call(row) for row in await self._database.fetch("SELECT * FROM bridge_call WHERE ended_at IS NULL")]
+
+    async def start(self, call: CallId, at: float) -> bool:
+        """Note when the first person came. True the first time."""
+        async with transaction(self._database) as connection:
+            fresh = await connection.fetchval("SELECT started_at IS NULL FROM bridge_call WHERE id = $1", call)
+            if fresh:
+                await connection.execute("UPDATE bridge_call SET started_at = $2 WHERE id = $1", call, at)
+            return bool(fresh)
+
+    async def end(self, call: CallId, at: float) -> None:
+        """Close the call and everybody's time in it, unless it is closed."""
+        await self.leave_all(call, at)
+        await self._database.execute(
+            "UPDATE bridge_call SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", call, at
+        )
+
+    async def touch(self, at: float) -> None:
+        """Every open call is alive: after a crash this dates what ended with it."""
+        await self._database.execute("UPDATE bridge_call SET alive_at = $1 WHERE ended_at IS NULL", at)
+
+    async def expect(self, call: CallId, identity: str, person: Person) -> None:
+        """A token is given to `identity`: from now on the relay may let it in."""
+        await self._database.execute(
+            """INSERT INTO bridge_participant (call, identity, person, name) VALUES ($1, $2, $3, $4)
+               ON CONFLICT (call, identity) DO UPDATE SET name = excluded.name""",
+            call,
+            identity,
+            person.key,
+            person.name,
+        )
+
+    async def join(self, call: CallId, identity: str, at: float) -> None:
+        """They came, or came back: the first time they joined is kept."""
+        await self._database.execute(
+            """UPDATE bridge_participant SET joined_at = COALESCE(joined_at, $3), left_at = NULL
+               WHERE call = $1 AND identity = $2""",
+            call,
+            identity,
+            at,
+        )
+
+    async def leave(self, call: CallId, identity: str, at: float) -> None:
+        await self._database.execute(
+            "UPDATE bridge_participant SET left_at = $3 WHERE call = $1 AND identity = $2", call, identity, at
+        )
+
+    async def leave_all(self, call: CallId, at: float) -> None:
+        """Close everybody's time: the call ended, or the relay that they were on is gone."""
+        await self._database.execute(
+            """UPDATE bridge_participant SET left_at = $2
+               WHERE call = $1 AND joined_at IS NOT NULL AND left_at IS NULL""",
+            call,
+            at,
+        )
+
+    async def expected(self, call: CallId, identity: str) -> Person | None:
+        """Who a token for this identity was given to, if one was."""
+        row = await self._database.fetchrow(
+            "SELECT person, name FROM bridge_participant WHERE call = $1 AND identity = $2", call, identity
+        )
+        return None if row is None else Person(row["person"], row["name"])
+
+    async def attendances(self, call: CallId) -> list[Attendance]:
+        """Everybody with a token, in the order in which they came; who did not come is last."""
+        rows = await self._database.fetch(
+            """SELECT identity, person, name, joined_at, left_at FROM bridge_participant WHERE call = $1
+               ORDER BY joined_at IS NULL, joined_at, identity""",
+            call,
+        )
+        return [
+            Attendance(row["identity"], Person(row["person"], row["name"]), row["joined_at"], row["left_at"])
+            for row in rows
+        ]
+
+    async def last_left(self, call: CallId) -> float | None:
+        """When the last person left, once everybody has."""
+        value = await self._database.fetchval("SELECT MAX(left_at) FROM bridge_participant WHERE call = $1", call)
+        return None if value is None else float(value)
+
+
+def present(attendances: list[Attendance]) -> list[Person]:
+    """Who is in the call now, each person once."""
+    return _people(attendance for attendance in attendances if attendance.joined_at and attendance.left_at is None)
+
+
+def came(attendances: list[Attendance]) -> list[Person]:
+    """Who was there at any time, each person once, in the order in which they came."""
+    return _people(attendance for attendance in attendances if attendance.joined_at)
+
+
+def _people(attendances: Iterable[Attendance]) -> list[Person]:
+    seen: dict[str, Person] = {}
+    for attendance in attendances:
+        seen.setdefault(attendance.person.key, attendance.person)
+    return list(seen.values())
+
+
+def _call(row: Any) -> Call:
+    return Call(
+        row["id"],
+        row["meeting"],
+        row["room"],
+        row["created_at"],
+        row["started_at"],
+        row["alive_at"],
+        row["ended_at"],
+    )
