@@ -1,0 +1,149 @@
+"""The `palabre` command: init, registration, serve, demo, doctor, version."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from palabre import __version__
+from palabre.settings import Settings, SettingsError, load
+
+app = typer.Typer(
+    name="palabre",
+    help="Meetings for Matrix rooms: calls, recordings and transcripts that you run yourself.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DEFAULT_CONFIG = Path("palabre.yaml")
+Config = Annotated[Path, typer.Option("--config", "-c", envvar="PALABRE_CONFIG", help="The settings file.")]
+Dev = Annotated[bool, typer.Option("--dev", help="Try it out: accept weak secrets, allow the local sign-in.")]
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+def _settings(config: Path, *, dev: bool = False) -> Settings:
+    try:
+        return load(config, dev=dev)
+    except SettingsError as error:
+        _fail(str(error))
+
+
+@app.command()
+def init(
+    server_name: Annotated[str, typer.Option(prompt="Server name of your homeserver (the part after : in user ids)")],
+    homeserver_url: Annotated[str, typer.Option(prompt="URL at which Palabre reaches its client API")],
+    public_url: Annotated[str, typer.Option(prompt="URL at which people will reach Palabre")],
+    config: Config = DEFAULT_CONFIG,
+    data_directory: Annotated[Path, typer.Option(help="Database and recordings.")] = Path("palabre-data"),
+    advertise: Annotated[list[str] | None, typer.Option(help="Public IP address of this machine, repeatable.")] = None,
+    language: Annotated[str, typer.Option(help="Language of the bot: fr, de or en.")] = "fr",
+) -> None:
+    """Write a working settings file with fresh secrets, and say what comes next."""
+    from palabre.initialise import InitialFacts, write_settings
+
+    facts = InitialFacts(server_name, homeserver_url, public_url, data_directory, tuple(advertise or ()), language)
+    try:
+        write_settings(config, facts)
+    except FileExistsError:
+        _fail(f"{config} exists already and holds secrets: move it away first, or choose another with --config.")
+    except SettingsError as error:
+        _fail(str(error))
+    typer.echo(f"Wrote {config} (readable by you alone: it holds the secrets).\n\nNext:")
+    typer.echo(f"  1. palabre registration --config {config} --output registration.yaml")
+    typer.echo("     and name that file under app_service_config_files in the homeserver's configuration.")
+    typer.echo(f"  2. palabre serve --config {config}")
+    typer.echo(f"  3. palabre doctor --config {config}")
+
+
+@app.command()
+def registration(
+    config: Config = DEFAULT_CONFIG,
+    output: Annotated[Path | None, typer.Option(help="Write to a file instead of the terminal.")] = None,
+    dev: Dev = False,
+) -> None:
+    """Print the registration file that the homeserver needs."""
+    from appservice.registration import registration_yaml
+    from palabre.initialise import write_private
+    from palabre.packages import appservice_settings
+
+    try:
+        text = registration_yaml(appservice_settings(_settings(config, dev=dev)))
+    except SettingsError as error:
+        _fail(str(error))
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    write_private(output, text, replace=True)
+    typer.echo(
+        f"Wrote {output}. Name it under app_service_config_files in the homeserver's configuration and restart it."
+    )
+
+
+@app.command()
+def serve(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
+    """Run the service until SIGTERM; a second SIGTERM ends calls at once."""
+    from palabre.base.log import configure_logs
+    from palabre.service import run
+
+    settings = _settings(config, dev=dev)
+    configure_logs(settings.log.level, json=settings.log.format == "json")
+    try:
+        asyncio.run(run(settings, dev=dev))
+    except SettingsError as error:
+        _fail(str(error))
+
+
+@app.command()
+def doctor(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
+    """Check the deployment, and say in one sentence each what is wrong and what to do."""
+    from palabre.base.clock import SystemClock
+    from palabre.doctor import Doctor
+    from palabre.packages import listen_url, speech_finding
+
+    settings = _settings(config, dev=dev)
+    findings = asyncio.run(
+        Doctor(settings, listen_url(settings), SystemClock(), lambda: speech_finding(settings)).examine()
+    )
+    width = max(len(name) for name in findings)
+    for name, finding in findings.items():
+        mark = typer.style("ok  ", fg="green") if finding.ok else typer.style("FIX ", fg="red", bold=True)
+        typer.echo(f"{mark} {name:<{width}}  {finding.sentence}")
+    if not all(finding.ok for finding in findings.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the scripted meeting.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where homeserver, database and downloads go; emptied first.")] = Path(
+        "demo-data"
+    ),
+) -> None:
+    """Play one whole meeting with a real Synapse, then stay open for you to join."""
+    from palabre.demo.run import play
+
+    sys.exit(asyncio.run(play(folder, once=once)))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"palabre {__version__}")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

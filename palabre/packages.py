@@ -1,0 +1,131 @@
+"""What each package needs, derived from the settings of the deployment."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import BaseModel, ValidationError
+
+from appservice.settings import AppserviceSettings
+from bridge.settings import BridgeSettings
+from media.relay.settings import RelaySettings
+from media.speech.settings import SpeechSettings
+from palabre.settings import Settings, SettingsError, explain
+from web.settings import WebSettings
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def _section(model: type[Section], name: str, derived: Mapping[str, Any], own: Mapping[str, Any]) -> Section:
+    """The package's settings; what the operator wrote in its section stands above what is derived."""
+    try:
+        return model(**merged(derived, own))
+    except ValidationError as error:
+        raise SettingsError("\n".join(f"{name}.{line}" for line in explain(error).splitlines())) from error
+
+
+def merged(derived: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`own` above `derived`, section by section."""
+    result = dict(derived)
+    for key, value in own.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def derived_key(settings: Settings, purpose: str) -> str:
+    """A key of its own for each purpose, so that one leaked does not open the others (RFC 5869)."""
+    master = settings.secrets.master_key.get_secret_value().encode()
+    key = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=f"palabre {purpose}".encode()).derive(master)
+    return base64.b64encode(key).decode()
+
+
+def listen_url(settings: Settings) -> str:
+    """Where the homeserver reaches this service."""
+    if settings.appservice_url is not None:
+        return str(settings.appservice_url)
+    host = settings.listen.host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.listen.port}"
+
+
+def websocket_url(public_url: str) -> str:
+    """The LiveKit URL below a public URL: same place, WebSocket scheme."""
+    return ("wss" if public_url.startswith("https") else "ws") + public_url[public_url.index(":") :].rstrip("/")
+
+
+def appservice_settings(settings: Settings) -> AppserviceSettings:
+    return _section(
+        AppserviceSettings,
+        "appservice",
+        {
+            "homeserver_url": str(settings.homeserver_url),
+            "server_name": settings.server_name,
+            "listen_url": listen_url(settings),
+            "as_token": settings.secrets.as_token,
+            "hs_token": settings.secrets.hs_token,
+            "secret": derived_key(settings, "appservice"),
+            "language": settings.language,
+        },
+        settings.appservice,
+    )
+
+
+def relay_settings(settings: Settings) -> RelaySettings:
+    media = settings.media
+    return _section(
+        RelaySettings,
+        "relay",
+        {
+            "host": media.host,
+            "udp_port": media.udp_port,
+            "tcp_port": media.tcp_port,
+            "advertised": media.advertised,
+            "api_keys": {settings.secrets.livekit_api_key: settings.secrets.livekit_api_secret},
+        },
+        settings.relay,
+    )
+
+
+def bridge_settings(settings: Settings) -> BridgeSettings:
+    public_url = str(settings.public_url).rstrip("/")
+    return _section(
+        BridgeSettings,
+        "bridge",
+        {
+            "public_url": public_url,
+            "livekit": {
+                "url": websocket_url(public_url),
+                "api_key": settings.secrets.livekit_api_key,
+                "api_secret": settings.secrets.livekit_api_secret,
+            },
+            "data_directory": settings.data_directory,
+            "master_key": derived_key(settings, "recordings"),
+            "language": settings.language,
+            "openid": {"servers": [{"name": settings.server_name, "url": str(settings.homeserver_url)}]},
+            "transcript": settings.speech,
+        },
+        settings.bridge,
+    )
+
+
+def web_settings(settings: Settings) -> WebSettings:
+    return _section(WebSettings, "web", {}, settings.web)
+
+
+def speech_settings(settings: Settings) -> SpeechSettings:
+    return _section(SpeechSettings, "speech", {}, settings.speech)
+
+
+def speech_finding(settings: Settings) -> Finding:
+    """Whether transcripts can be made, as a sentence for doctor, log and `/ready`."""
+    try:
+        where = locate_model(speech_settings(settings))
+    except ModelsMissingError as error:
+        return Finding(False, str(error))
+    return Finding(True, f"Speech is recognised with the model in {where}.")

@@ -1,0 +1,158 @@
+"""The composition root: builds every part, ties them together, runs until told to stop.
+
+Order matters and is written once, in `Service.start`: what people reach is opened last and closed first. Nothing here
+decides anything; it only knows who needs whom.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+
+import structlog
+from aiohttp import web as http_server
+
+import appservice.schema
+import bridge.schema
+from appservice.bot import Bot
+from bridge.service import BridgeService
+from media.relay.relay import Relay
+from palabre import __version__
+from palabre.base.clock import Clock, SystemClock
+from palabre.base.database import Database, open_database
+from palabre.base.http import OutboundHttp
+from palabre.base.tasks import Supervisor
+from palabre.doctor import examine_disk
+from palabre.health import Check, Finding, HealthServer, LoopWatch
+from palabre.packages import appservice_settings, bridge_settings, relay_settings, speech_finding, web_settings
+from palabre.settings import Settings
+from web.app import create_app
+
+log = structlog.get_logger("service")
+
+DRAIN_SECONDS = 4 * 3600.0  # a long meeting; systemd's TimeoutStopSec decides earlier where it is set
+DRAIN_LOOK = 1.0  # seconds between two looks whether calls still run
+
+
+class Service:
+    """One running Palabre. Owned by `run`; every part is used from the event loop that started it."""
+
+    def __init__(self, settings: Settings, *, dev: bool, clock: Clock) -> None:
+        self._settings = settings
+        self._dev = dev
+        self._clock = clock
+        self._tasks = Supervisor()
+        self._stack: list[tuple[str, object]] = []
+        self._watch = LoopWatch(clock)
+        self.health: HealthServer
+        self.relay: Relay
+        self.bot: Bot
+        self.bridge: BridgeService
+        self.port = 0
+        self._pool: Database
+        self._http: OutboundHttp
+        self._runner: http_server.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Open the database, then the parts from the bottom up, then the ports."""
+        settings = self._settings
+        settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        bridging = bridge_settings(settings)
+        self._pool, (matrix_tables, bridge_tables) = await open_database(
+            settings.database_url, [appservice.schema.upgrade_table, bridge.schema.upgrade_table]
+        )
+        self._http = OutboundHttp(allow_private=bridging.openid.allow_private)
+        self.relay = Relay(relay_settings(settings), clock=self._clock, tasks=self._tasks)
+        self.bot = Bot(appservice_settings(settings), matrix_tables, clock=self._clock, tasks=self._tasks)
+        self.bridge = BridgeService(
+            bridging, bridge_tables, self.bot, self.relay, http=self._http, clock=self._clock, tasks=self._tasks
+        )
+        self.relay.plug(admission=self.bridge.admission, listener=self.bridge.listener)
+        self.bot.plug(self.bridge.commands)
+        self.health = HealthServer(self._watch, self._checks())
+        await self.relay.start()
+        await self._open_port()
+        await self.bot.start()
+        await self.bridge.start()
+        self._tasks.spawn("event loop watch", self._watch.run())
+        await self.health.start(settings.monitoring.host, settings.monitoring.port)
+        log.info("ready", version=__version__, port=self.port, monitoring=self.health.port)
+
+    async def _open_port(self) -> None:
+        """One public port: the bot's, the relay's and the page's applications side by side."""
+        root = http_server.Application()
+        root.add_subapp("/_matrix/app", self.bot.app())
+        self.relay.mount(root)
+        root.add_subapp(
+            "/", create_app(web_settings(self._settings), self.bridge, self._clock, dev=self._dev, version=__version__)
+        )
+        self._runner = http_server.AppRunner(root, access_log=None)
+        await self._runner.setup()
+        await http_server.TCPSite(self._runner, self._settings.listen.host, self._settings.listen.port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Close from the top down; what was promised is already in the database."""
+        self.health.draining = True
+        await self.bridge.close()
+        await self.bot.stop()
+        await self.relay.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._tasks.close()
+        await self._http.close()
+        await self.health.stop()
+        await self._pool.stop()
+
+    def _checks(self) -> dict[str, Check]:
+        async def database() -> Finding:
+            await self._pool.fetchval("SELECT 1")
+            return Finding(True, "The database answers.")
+
+        async def homeserver() -> Finding:
+            return Finding(
+                self.bot.connected,
+                "The bot's /sync with the homeserver is running."
+                if self.bot.connected
+                else "The homeserver does not answer the bot's /sync: see `palabre doctor`.",
+            )
+
+        async def disk() -> Finding:
+            folder = self._settings.data_directory
+            return examine_disk(folder, (await asyncio.to_thread(shutil.disk_usage, folder)).free)
+
+        return {"database": database, "homeserver": homeserver, "disk": disk}
+
+
+async def run(settings: Settings, *, dev: bool) -> None:
+    """Serve until SIGTERM or SIGINT. The first waits for running calls to end, the second ends them."""
+    service = Service(settings, dev=dev, clock=SystemClock())
+    signals: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    await service.start()
+    finding = await asyncio.to_thread(speech_finding, settings)
+    log.info("speech", available=finding.ok, message=finding.sentence)
+    await signals.get()
+    service.health.draining = True
+    calls = len(service.relay.rooms())
+    if calls:
+        log.info("draining: waiting for calls to end; signal again to end them", calls=calls)
+        await _drained(service, signals)
+    await service.stop()
+    log.info("stopped")
+
+
+async def _drained(service: Service, signals: asyncio.Queue[int]) -> None:
+    """Return when no call runs, when told again, or after `DRAIN_SECONDS`."""
+    again = asyncio.ensure_future(signals.get())
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while service.relay.rooms() and not again.done():
+                await asyncio.wait([again], timeout=DRAIN_LOOK)
+    except TimeoutError:
+        log.warning("calls outlasted the drain", seconds=DRAIN_SECONDS)
+    finally:
+        again.cancel()
