@@ -1,0 +1,56 @@
+"""The tables of the Matrix side: `matrix_*`, one upgrade table for the package, beside the encryption library's own."""
+
+from __future__ import annotations
+
+from mautrix.crypto.store import PgCryptoStore
+
+from palabre.base.database import Connection, Scheme, UpgradeTable
+
+upgrade_table = UpgradeTable(version_table_name="matrix_version", database_name="matrix")
+UPGRADE_TABLES: tuple[UpgradeTable, ...] = (upgrade_table, PgCryptoStore.upgrade_table)
+
+_SERIAL = {Scheme.SQLITE: "INTEGER PRIMARY KEY AUTOINCREMENT", Scheme.POSTGRES: "BIGSERIAL PRIMARY KEY"}
+
+# Times are seconds since the Unix epoch. JSON is text in ASCII, so that no character of an event upsets the database.
+_TABLES = (
+    """CREATE TABLE matrix_inbox (
+        seq         {serial},           -- order in which the homeserver sent them
+        event_id    TEXT NOT NULL UNIQUE,
+        room_id     TEXT NOT NULL,
+        event       TEXT NOT NULL,      -- JSON; emptied when settled
+        status      TEXT NOT NULL,      -- appservice.inbox.Status
+        session_id  TEXT NOT NULL DEFAULT '',  -- room key that a parked event waits for
+        received_at DOUBLE PRECISION NOT NULL
+    )""",
+    "CREATE INDEX matrix_inbox_open ON matrix_inbox (status, seq) WHERE status <> 'settled'",
+    """CREATE TABLE matrix_room (
+        room_id TEXT PRIMARY KEY        -- the bot is joined, and matrix_state holds the room's state
+    )""",
+    """CREATE TABLE matrix_state (
+        room_id    TEXT NOT NULL REFERENCES matrix_room (room_id) ON DELETE CASCADE,
+        type       TEXT NOT NULL,
+        state_key  TEXT NOT NULL,
+        sender     TEXT NOT NULL,
+        content    TEXT NOT NULL,       -- JSON
+        membership TEXT NOT NULL DEFAULT '',  -- of m.room.member
+        PRIMARY KEY (room_id, type, state_key)
+    )""",
+    "CREATE INDEX matrix_state_member ON matrix_state (state_key, membership) WHERE type = 'm.room.member'",
+    """CREATE TABLE matrix_sent (
+        key      TEXT PRIMARY KEY,      -- as the caller named it
+        event_id TEXT NOT NULL,
+        sent_at  DOUBLE PRECISION NOT NULL
+    )""",
+    """CREATE TABLE matrix_secret (
+        name   TEXT PRIMARY KEY,
+        sealed TEXT NOT NULL            -- appservice.vault
+    )""",
+)
+
+
+async def _first(connection: Connection, scheme: Scheme) -> None:
+    for statement in _TABLES:
+        await connection.execute(statement.format(serial=_SERIAL[scheme]))
+
+
+upgrade_table.register(_first, description="Inbox, room state, sent messages, secrets")

@@ -1,0 +1,72 @@
+"""What an operator may set about the Matrix side. Durations are in seconds."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+LOCALPART = r"^[a-z0-9._=/+-]+$"  # https://spec.matrix.org/v1.16/appendices/#user-identifiers
+AN_HOUR = 3600.0
+
+
+class AppserviceSettings(BaseModel):
+    """The tokens and `secret` must be random; the composition root refuses known or short ones outside `--dev`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    homeserver_url: AnyHttpUrl = Field(description="Client API of the homeserver, as this service reaches it")
+    server_name: str = Field(min_length=1, description="The homeserver's name in user ids")
+    listen_url: AnyHttpUrl = Field(description="Where the homeserver reaches this service; for the registration")
+    id: str = Field(default="palabre", pattern=r"^[A-Za-z0-9._-]+$", description="The registration's id")
+    as_token: SecretStr = Field(description="Shown to the homeserver by this service")
+    hs_token: SecretStr = Field(description="Shown to this service by the homeserver")
+    secret: SecretStr = Field(description="Encrypts the bot's keys in the database; with a new one they cannot be read")
+    bot_localpart: str = Field(default="palabre", pattern=LOCALPART)
+    bot_name: str = Field(default="Palabre", min_length=1, max_length=100, description="The bot's display name")
+    prefix: str = Field(
+        default="palabre-", pattern=LOCALPART, description="Further users and room addresses begin with it"
+    )
+    command_prefix: str = Field(default="!palabre", pattern=r"^\S+$", description="What a command begins with")
+    language: Literal["fr", "en", "de"] = Field(
+        default="fr", description="Of rooms that nobody has chosen a language for"
+    )
+    invited_by: tuple[str, ...] = Field(
+        default=(), description="Server names whose people may invite the bot, beside its own; `*`: everybody"
+    )
+    wait_for_keys: float = Field(
+        default=24 * AN_HOUR, ge=1, description="How long a message that cannot be decrypted waits for its key"
+    )
+    recovery_key: SecretStr | None = Field(
+        default=None,
+        description="Of the bot's cross-signing identity: needed once when the database was lost",
+    )
+    new_identity: bool = Field(
+        default=False,
+        description="Without the recovery key, make a new identity: people are told that the bot's has changed",
+    )
+
+    @model_validator(mode="after")
+    def _tokens_differ(self) -> Self:
+        if self.as_token.get_secret_value() == self.hs_token.get_secret_value():
+            raise ValueError("as_token and hs_token must differ: each proves one side to the other")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """`homeserver_url` without a slash at its end."""
+        return str(self.homeserver_url).rstrip("/")
+
+    @property
+    def bot_user_id(self) -> str:
+        return f"@{self.bot_localpart}:{self.server_name}"
+
+    def owns_user(self, user_id: str) -> bool:
+        """Whether the user is one of this service's own: what they write is never a command."""
+        return user_id == self.bot_user_id or (
+            user_id.startswith(f"@{self.prefix}") and user_id.endswith(f":{self.server_name}")
+        )
+
+    def may_invite(self, user_id: str) -> bool:
+        server = user_id.partition(":")[2]
+        return server == self.server_name or server in self.invited_by or "*" in self.invited_by
