@@ -1,0 +1,129 @@
+"""Captures as stored: a recording or transcription of one call, from its start to the posting of what it made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from bridge.consent_store import Kind
+from bridge.people import Person
+from palabre.base.database import Database
+from palabre.base.ids import CallId
+
+
+class State(Enum):
+    """How far a capture is. What was interrupted by a crash goes on from here."""
+
+    RUNNING = "running"
+    ENDED = "ended"  # raw tracks are on disk, artefacts are to be made
+    RENDERED = "rendered"  # artefacts are in the store and their posts written down
+    POSTED = "posted"  # acknowledged; the raw tracks are deleted
+    FAILED = "failed"  # said in the room; raw tracks and artefacts are kept for a while
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Times in seconds since the epoch. `interrupted`: the service died while it ran."""
+
+    id: str
+    call: CallId
+    kind: Kind
+    started_by: Person
+    started_at: float
+    ended_at: float | None
+    interrupted: bool
+    state: State
+    attempts: int  # to make the artefacts
+
+
+class CaptureStore:
+    """The table `bridge_capture`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, capture: str, call: CallId, kind: Kind, person: Person, at: float) -> bool:
+        """False, and nothing changes, if one of this kind runs in the call or this one was begun before."""
+        known = await self._database.fetchval("SELECT 1 FROM bridge_capture WHERE id = $1", capture)
+        if known or await self.running(call, kind):
+            return False
+        await self._database.execute(
+            """INSERT INTO bridge_capture (id, call, kind, started_by, started_name, started_at, state)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+            capture,
+            call,
+            kind.value,
+            person.key,
+            person.name,
+            at,
+            State.RUNNING.value,
+        )
+        return True
+
+    async def end(self, capture: str, at: float, *, interrupted: bool) -> None:
+        await self._database.execute(
+            "UPDATE bridge_capture SET ended_at = $2, interrupted = $3, state = $4 WHERE id = $1 AND state = $5",
+            capture,
+            at,
+            interrupted,
+            State.ENDED.value,
+            State.RUNNING.value,
+        )
+
+    async def advance(self, capture: str, state: State) -> None:
+        await self._database.execute("UPDATE bridge_capture SET state = $2 WHERE id = $1", capture, state.value)
+
+    async def count_attempt(self, capture: str) -> int:
+        """One more try to make the artefacts; returns which one it is."""
+        await self._database.execute("UPDATE bridge_capture SET attempts = attempts + 1 WHERE id = $1", capture)
+        return int(await self._database.fetchval("SELECT attempts FROM bridge_capture WHERE id = $1", capture))
+
+    async def tracks_deleted(self, capture: str, at: float) -> None:
+        await self._database.execute("UPDATE bridge_capture SET tracks_deleted_at = $2 WHERE id = $1", capture, at)
+
+    async def get(self, capture: str) -> Capture:
+        row = await self._database.fetchrow("SELECT * FROM bridge_capture WHERE id = $1", capture)
+        assert row is not None, "a capture is never deleted while something names it"
+        return _capture(row)
+
+    async def running(self, call: CallId, kind: Kind) -> Capture | None:
+        row = await self._database.fetchrow(
+            "SELECT * FROM bridge_capture WHERE call = $1 AND kind = $2 AND ended_at IS NULL", call, kind.value
+        )
+        return None if row is None else _capture(row)
+
+    async def of_call(self, call: CallId) -> list[Capture]:
+        rows = await self._database.fetch("SELECT * FROM bridge_capture WHERE call = $1 ORDER BY started_at", call)
+        return [_capture(row) for row in rows]
+
+    async def in_state(self, state: State) -> list[Capture]:
+        """Oldest first."""
+        rows = await self._database.fetch(
+            "SELECT * FROM bridge_capture WHERE state = $1 ORDER BY started_at", state.value
+        )
+        return [_capture(row) for row in rows]
+
+    async def with_tracks(self, state: State, ended_before: float) -> list[Capture]:
+        """Captures in this state, ended before, whose raw tracks are still there."""
+        rows = await self._database.fetch(
+            """SELECT * FROM bridge_capture
+               WHERE state = $1 AND ended_at < $2 AND tracks_deleted_at IS NULL ORDER BY started_at""",
+            state.value,
+            ended_before,
+        )
+        return [_capture(row) for row in rows]
+
+
+def _capture(row: Any) -> Capture:
+    return Capture(
+        row["id"],
+        row["call"],
+        Kind(row["kind"]),
+        Person(row["started_by"], row["started_name"]),
+        row["started_at"],
+        row["ended_at"],
+        bool(row["interrupted"]),
+        State(row["state"]),
+        row["attempts"],
+    )

@@ -1,0 +1,229 @@
+"""What people write in rooms after `!palabre`: each command is checked, done and answered once.
+
+Implements `appservice.seams.CommandHandler`. The bot calls again for the same event after a crash, so everything made
+here is named after the event that asked for it: the meeting, its room, its captures, its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from appservice.seams import Command, MatrixPort, MeetingRoomSpec, MembershipChange, RoomView, Widget
+from bridge import access, wording
+from bridge.call_store import CallStore, present
+from bridge.capture import Captures
+from bridge.consent_store import Kind
+from bridge.meetings import Meeting, MeetingStore, clean_title
+from bridge.people import Person, matrix_person
+from bridge.settings import BridgeSettings
+from media.relay.seams import RelayControl
+from palabre.base.errors import CallerError
+from palabre.base.ids import EventId, RoomId, UserId, loggable, stable_id
+from palabre.base.words import say
+
+log = structlog.get_logger("commands")
+
+GONE = frozenset({"leave", "ban"})
+DONE = "✅"
+BOTH = (Kind.RECORDING, Kind.TRANSCRIPTION)
+# Filled in by the Matrix client; Element adds widgetId and parentUrl. web/client/src/app/entrance.ts reads them.
+WIDGET_QUERY = (
+    "roomId=$matrix_room_id&userId=$matrix_user_id&deviceId=$org.matrix.msc3819.matrix_device_id"
+    "&clientLanguage=$org.matrix.msc2873.client_language&clientTheme=$org.matrix.msc2873.client_theme"
+)
+
+
+class Commands:
+    """`ready` returns once the service has recovered: a command that waited in the inbox must not run before."""
+
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        matrix: MatrixPort,
+        relay: RelayControl,
+        meetings: MeetingStore,
+        calls: CallStore,
+        captures: Captures,
+        ready: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._settings = settings
+        self._matrix = matrix
+        self._relay = relay
+        self._meetings = meetings
+        self._calls = calls
+        self._captures = captures
+        self._ready = ready
+        self._handlers: Mapping[str, Callable[[Command], Awaitable[None]]] = {
+            "call": self._call,
+            "meeting": self._meeting,
+            "record": self._record,
+            "transcribe": self._transcribe,
+            "stop": self._stop,
+            "agree": self._agree,
+            "decline": self._decline,
+            "status": self._status,
+        }
+
+    async def handle(self, command: Command) -> None:
+        """Do it and answer. Raises `CallerError` for what is refused; `ValueError` for a command that is not ours."""
+        handler = self._handlers.get(command.name)
+        if handler is None:
+            raise ValueError(f"no such command: {command.name}")
+        await self._ready()
+        await handler(command)
+        log.info("command done", name=command.name, room=loggable(command.room_id))
+
+    async def membership_changed(self, change: MembershipChange) -> None:
+        """Who leaves the room or is banned leaves its call at once."""
+        if change.membership not in GONE:
+            return
+        await self._ready()
+        meeting = await self._meetings.of_room(change.room_id)
+        call = None if meeting is None else await self._calls.open_call(meeting.id)
+        if call is None:
+            return
+        for attendance in await self._calls.attendances(call.id):
+            if attendance.person.key == change.user_id and attendance.joined_at and attendance.left_at is None:
+                log.info("removed from the call", person=loggable(change.user_id))
+                await self._relay.remove_participant(call.room, attendance.identity)
+
+    # The commands.
+
+    async def _call(self, command: Command) -> None:
+        view = await self._matrix.view(command.room_id, command.sender)
+        access.require_call(view, self._settings.policy)
+        meeting = await self._meetings.for_room(
+            command.room_id,
+            title=clean_title(" ".join(command.arguments)) or view.name,
+            mode=access.MODE_SERVER,
+            language=command.language,
+            created_by=command.sender,
+        )
+        answer = say(command.language, "room.call.ready", link=self._link(meeting))
+        try:
+            await self._matrix.put_widget(command.room_id, self._widget(meeting))
+        except CallerError as refusal:
+            if refusal.code != "missing_power":
+                raise
+            needed = refusal.params.get("needed", "?")
+            answer = say(command.language, "room.call.no_widget", link=self._link(meeting), needed=needed)
+        await self._answer(command, answer)
+
+    async def _meeting(self, command: Command) -> None:
+        access.require_meeting(command.sender, self._matrix.server_name, self._settings.policy)
+        title = clean_title(command.arguments[0]) if command.arguments else ""
+        if not title:
+            raise CallerError("title_missing", "A meeting needs a title between quotation marks.")
+        meeting = await self._meetings.asked_by(
+            command.event_id,
+            title=title,
+            mode=access.MODE_SERVER,
+            language=command.language,
+            created_by=command.sender,
+        )
+        room_id = await self._matrix.create_meeting_room(
+            MeetingRoomSpec(
+                alias_localpart=self._settings.alias_prefix + meeting.id,
+                title=meeting.title,
+                asker=command.sender,
+                invite=tuple(UserId(name) for name in command.arguments[1:]),
+                room_version=self._settings.room_version,
+            )
+        )
+        meeting = await self._meetings.set_room(meeting.id, room_id)
+        await self._matrix.put_widget(room_id, self._widget(meeting))
+        link = self._link(meeting)
+        await self._matrix.send_text(
+            room_id,
+            say(command.language, "room.meeting.welcome", title=meeting.title, link=link),
+            key=stable_id("meeting", meeting.id, "welcome"),
+        )
+        room_link = wording.matrix_link(room_id)
+        await self._answer(
+            command, say(command.language, "room.meeting.ready", title=meeting.title, room=room_link, link=link)
+        )
+
+    async def _record(self, command: Command) -> None:
+        await self._start(command, Kind.RECORDING)
+
+    async def _transcribe(self, command: Command) -> None:
+        await self._start(command, Kind.TRANSCRIPTION)
+
+    async def _start(self, command: Command, kind: Kind) -> None:
+        meeting, view, person = await self._room_of(command)
+        access.require_capture(view, self._settings.policy)
+        ids = {kind: stable_id("capture", command.event_id, kind.value)}
+        await self._captures.start(meeting, person, [kind], how="command", ids=ids)
+        await self._done(command)
+
+    async def _stop(self, command: Command) -> None:
+        meeting, view, _ = await self._room_of(command)
+        access.require_capture(view, self._settings.policy)
+        if not await self._captures.stop(meeting, BOTH):
+            raise CallerError("nothing_to_stop", "Nothing is being recorded or transcribed here.", status=409)
+        await self._done(command)
+
+    async def _agree(self, command: Command) -> None:
+        await self._consent(command, agree=True)
+
+    async def _decline(self, command: Command) -> None:
+        await self._consent(command, agree=False)
+
+    async def _consent(self, command: Command, *, agree: bool) -> None:
+        """For what runs; with nothing running, for whatever will be started in this call."""
+        meeting, view, person = await self._room_of(command)
+        access.require_member(view)
+        call = await self._calls.open_call(meeting.id)
+        kinds = self._captures.running(call) or BOTH
+        await self._captures.answer(meeting, person, kinds, agree=agree, how="command")
+        await self._done(command)
+
+    async def _status(self, command: Command) -> None:
+        meeting = await self._meetings.of_room(command.room_id)
+        call = None if meeting is None else await self._calls.open_call(meeting.id)
+        people = [] if call is None else present(await self._calls.attendances(call.id))
+        if meeting is None or not people:
+            await self._answer(command, say(command.language, "room.status.no_call"))
+            return
+        names = wording.names_words(command.language, [person.name for person in people])
+        running = self._captures.running(call)
+        lines = [say(command.language, "room.status.present", names=names)]
+        lines += [say(command.language, f"room.status.{kind.value}") for kind in Kind if kind in running]
+        if not running:
+            lines.append(say(command.language, "room.status.nothing"))
+        lines.append(self._link(meeting))
+        await self._answer(command, "\n".join(lines))
+
+    # Their common parts.
+
+    async def _room_of(self, command: Command) -> tuple[Meeting, RoomView, Person]:
+        """The room's meeting, what the room says of the sender, and who that is. Raises `CallerError("no_call")`."""
+        meeting = await self._meetings.of_room(command.room_id)
+        if meeting is None:
+            raise CallerError("no_call", "No call is running in this room. Start one first.", status=409)
+        view = await self._matrix.view(command.room_id, command.sender)
+        return meeting, view, matrix_person(command.sender, view.display_name)
+
+    async def _done(self, command: Command) -> None:
+        """Nothing more to say: the call's thread says it, or the page."""
+        key = stable_id("done", command.event_id)
+        await self._matrix.react(command.room_id, command.event_id, DONE, key=key)
+
+    async def _answer(self, command: Command, body: str) -> None:
+        thread = command.thread or command.event_id
+        await self._matrix.send_text(
+            command.room_id, body, key=stable_id("answer", command.event_id), thread=EventId(thread)
+        )
+
+    def _link(self, meeting: Meeting) -> str:
+        return wording.meeting_link(self._settings.base_url, meeting.id)
+
+    def _widget(self, meeting: Meeting) -> Widget:
+        return Widget(
+            widget_id=f"palabre-{meeting.id}",
+            name=meeting.title,
+            url=f"{self._settings.base_url}/widget?{WIDGET_QUERY}",
+            data={"title": meeting.title},
+        )
