@@ -1,6 +1,6 @@
 """`palabre doctor`: checks a deployment from outside in, and says in one sentence each what is wrong and what to do.
 
-Every check returns a `Finding`; none raises. The ones that only read are pure functions of what was found, so that their
+Every check returns a `Finding`; none raises. What decides is in pure functions of what was found, so that their
 sentences can be tested without breaking a machine.
 """
 
@@ -137,8 +137,8 @@ class Doctor:
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
             return Finding(
                 False,
-                f"No homeserver answers at {self._homeserver} ({type(error).__name__}): check homeserver_url, that it runs, "
-                "and its certificate.",
+                f"No homeserver answers at {self._homeserver} ({type(error).__name__}): check homeserver_url, "
+                "that it runs, and its certificate.",
             )
         if not isinstance(body, dict) or not isinstance(body.get("versions"), list) or not body["versions"]:
             return Finding(

@@ -1,6 +1,6 @@
 """The settings of a deployment: one YAML file, environment variables above it, secrets also from files.
 
-What people write here is said once (`server_name`, `public_url`); `packages.py` derives from it what each package needs.
+What people write here is said once (`server_name`, `public_url`); `packages.py` derives from it what packages need.
 The sections `appservice`, `relay`, `bridge`, `speech` and `web` go to the package of that name, which refuses keys it
 does not know, as this module does.
 """
