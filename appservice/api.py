@@ -94,7 +94,7 @@ class HomeserverApi(HTTPAPI):
                     raise
                 if attempt == 0:
                     log.warning("homeserver does not answer, trying again", reason=reason_of(problem))
-            retried.labels(reason_of(problem)).inc()
+                retried.labels(reason_of(problem)).inc()
             attempt += 1
             await asyncio.sleep(wait)
 

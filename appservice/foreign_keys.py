@@ -52,16 +52,16 @@ def _devices(user: str, devices: Mapping[str, Any]) -> dict[str, Any]:
     return {name: device for name, device in devices.items() if _is_device(user, name, device)}
 
 
-def _is_device(user: str, name: str, device: object) -> bool:
+def _is_device(user: str, name: str, device: Any) -> bool:
     try:
         keys = DeviceKeys.deserialize(device)
     except _UNREADABLE:
         return False
     whole = keys.user_id == user and keys.device_id == name
-    return whole and all(as_text(key) and _KEY.fullmatch(key) for key in (keys.ed25519, keys.curve25519))
+    return whole and all(_KEY.fullmatch(as_text(key)) for key in (keys.ed25519, keys.curve25519))
 
 
-def _identity_key(user: str, key: object, *, signed: bool) -> bool:
+def _identity_key(user: str, key: Any, *, signed: bool) -> bool:
     try:
         parsed = CrossSigningKeys.deserialize(key)
     except _UNREADABLE:
