@@ -73,11 +73,12 @@ class DownStats(NamedTuple):
     """One down track since its start."""
 
     down: int
-    layer: int  # -1: nothing forwarded yet
+    layer: int  # -1: nothing is forwarded (paused, or waiting for the first key frame)
     packets: int
     octets: int
     retransmitted: int
     loss: float  # fraction lost in the subscriber's last receiver report
+    rtt: float  # seconds to the subscriber and back, 0: unknown
 
 
 class PacketTap(Protocol):
@@ -126,6 +127,10 @@ class RtpPlane(Protocol):
         ...
 
     def request_key_frame(self, track: int, now: float) -> None: ...
+
+    def wanted_layer(self, track: int) -> int:
+        """The highest layer that a down track or a tap wants, -1: none. What dynacast tells the publisher."""
+        ...
 
     def add_tap(self, track: int, tap: PacketTap, max_layer: int) -> None: ...
 

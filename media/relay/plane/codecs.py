@@ -1,0 +1,238 @@
+"""What a relay reads of video payloads without decoding them: key frames, picture ids, picture sizes.
+
+Only descriptors and the first clear bytes of a frame are read, so everything here works on end-to-end encrypted media
+too (which leave those bytes clear). Truncated payloads are described as `PLAIN`; nothing here raises.
+RFC 7741 (VP8), RFC 9628 (VP9), RFC 6184 (H.264), https://aomediacodec.github.io/av1-rtp-spec/ (AV1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+# key frame begins here, a frame begins here, picture id at (0: none), its size in bytes, TL0PICIDX at (0: none)
+Description = tuple[bool, bool, int, int, int]
+PLAIN: Description = (False, False, 0, 0, 0)
+_KEY: Description = (True, True, 0, 0, 0)
+
+_H264_IDR, _H264_SPS, _H264_STAP_A, _H264_FU_A = 5, 7, 24, 28
+_H264_HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+_MAX_SIDE = 16384  # pixels: a larger picture is a misread one
+
+
+def describe_vp8(packet: bytes, start: int, end: int) -> Description:
+    """RFC 7741 section 4.2."""
+    position = start + 1
+    if position >= end:
+        return PLAIN
+    first = packet[start]
+    picture_id = size = base_layer = 0
+    if first & 0x80:
+        flags = packet[position]
+        position += 1
+        if flags & 0x80:
+            picture_id = position
+            if position >= end:
+                return PLAIN
+            size = 2 if packet[position] & 0x80 else 1
+            position += size
+        if flags & 0x40:
+            base_layer = position
+            position += 1
+        if flags & 0x30:
+            position += 1
+        if position >= end:
+            return PLAIN
+    starts = first & 0x17 == 0x10  # S set, partition 0
+    return starts and not packet[position] & 1, starts, picture_id, size, base_layer
+
+
+def describe_vp9(packet: bytes, start: int, end: int) -> Description:
+    """RFC 9628 section 4.2. A key frame begins with the first packet of spatial layer 0 of an intra picture."""
+    if start + 1 >= end:
+        return PLAIN
+    first = packet[start]
+    position = start + 1
+    picture_id = size = base_layer = spatial = 0
+    if first & 0x80:
+        picture_id = position
+        size = 2 if packet[position] & 0x80 else 1
+        position += size
+    if first & 0x20:
+        if position + 1 >= end:
+            return PLAIN
+        spatial = packet[position] >> 1 & 7
+        position += 1
+        if not first & 0x10:
+            base_layer = position
+    starts = first & 0x08 != 0 and spatial == 0
+    return starts and not first & 0x40, starts, picture_id, size, base_layer
+
+
+def describe_h264(packet: bytes, start: int, end: int) -> Description:
+    """A key frame begins with its parameter sets, or with the IDR picture where they are sent apart."""
+    if start >= end:
+        return PLAIN
+    kind = packet[start] & 0x1F
+    if kind == _H264_STAP_A:
+        return (
+            _KEY if any(packet[at] & 0x1F in (_H264_IDR, _H264_SPS) for at, _ in _units(packet, start, end)) else PLAIN
+        )
+    if kind == _H264_FU_A:
+        header = packet[start + 1] if start + 1 < end else 0
+        return _KEY if header & 0x80 and header & 0x1F in (_H264_IDR, _H264_SPS) else PLAIN
+    return _KEY if kind in (_H264_IDR, _H264_SPS) else PLAIN
+
+
+def describe_av1(packet: bytes, start: int, end: int) -> Description:
+    """The N bit of the aggregation header: first packet of a coded video sequence."""
+    return _KEY if start < end and packet[start] & 0x88 == 0x08 else PLAIN
+
+
+def describe_other(_packet: bytes, _start: int, _end: int) -> Description:
+    """Audio, and video that is not read: a stream may begin with any packet."""
+    return _KEY
+
+
+DESCRIBERS: dict[str, Callable[[bytes, int, int], Description]] = {
+    "VP8": describe_vp8,
+    "VP9": describe_vp9,
+    "H264": describe_h264,
+    "AV1": describe_av1,
+}
+
+
+def picture_id(packet: bytes, at: int, size: int) -> int:
+    """The picture id that a description points to."""
+    return (packet[at] & 0x7F) << 8 | packet[at + 1] if size == 2 else packet[at] & 0x7F
+
+
+def frame_size(codec: str, packet: bytes, start: int, end: int) -> tuple[int, int]:
+    """Width and height from the packet that begins a key frame; (0, 0) where it doesn't tell."""
+    if codec == "VP8":
+        size = _vp8_size(packet, start, end)
+    elif codec == "VP9":
+        size = _vp9_size(packet, start, end)
+    elif codec == "H264":
+        size = _h264_size(packet, start, end)
+    else:
+        return 0, 0
+    return size if 0 < size[0] <= _MAX_SIDE and 0 < size[1] <= _MAX_SIDE else (0, 0)
+
+
+def _vp8_size(packet: bytes, start: int, end: int) -> tuple[int, int]:
+    position = start + 1
+    if packet[start] & 0x80:
+        flags = packet[position]
+        position += 1
+        if flags & 0x80:
+            position += 2 if packet[position] & 0x80 else 1
+        position += bool(flags & 0x40) + bool(flags & 0x30)
+    # RFC 6386 section 9.1: three bytes of frame tag, start code, 14 bits each of width and height
+    if position + 10 > end or packet[position + 3 : position + 6] != b"\x9d\x01\x2a":
+        return 0, 0
+    width = int.from_bytes(packet[position + 6 : position + 8], "little") & 0x3FFF
+    height = int.from_bytes(packet[position + 8 : position + 10], "little") & 0x3FFF
+    return width, height
+
+
+def _vp9_size(packet: bytes, start: int, end: int) -> tuple[int, int]:
+    """The largest size of the scalability structure, RFC 9628 section 4.2.1."""
+    first = packet[start]
+    if not first & 0x02:
+        return 0, 0
+    position = start + 1
+    if first & 0x80:
+        position += 2 if packet[position] & 0x80 else 1
+    if first & 0x20:
+        position += 1 if first & 0x10 else 2
+    if position >= end or not packet[position] & 0x10:
+        return 0, 0
+    largest = position + 1 + 4 * (packet[position] >> 5)
+    if largest + 4 > end:
+        return 0, 0
+    return int.from_bytes(packet[largest : largest + 2], "big"), int.from_bytes(
+        packet[largest + 2 : largest + 4], "big"
+    )
+
+
+def _units(packet: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    """(start, end) of the units that a STAP-A packet aggregates."""
+    units = []
+    position = start + 1
+    while position + 2 < end:
+        unit = position + 2
+        position = unit + int.from_bytes(packet[position:unit], "big")
+        if unit < position <= end:
+            units.append((unit, position))
+    return units
+
+
+def _h264_size(packet: bytes, start: int, end: int) -> tuple[int, int]:
+    kind = packet[start] & 0x1F
+    units = _units(packet, start, end) if kind == _H264_STAP_A else [(start, end)]
+    for first, last in units:
+        if packet[first] & 0x1F == _H264_SPS:
+            return _sps_size(packet[first + 1 : last].replace(b"\x00\x00\x03", b"\x00\x00"))
+    return 0, 0
+
+
+class _Bits:
+    """Exp-Golomb codes, H.264 section 9.1. Past the end everything reads as zero."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "big")
+        self._left = 8 * len(data)
+
+    def take(self, count: int) -> int:
+        self._left -= count
+        return self._value >> self._left & (1 << count) - 1 if self._left >= 0 else 0
+
+    def unsigned(self) -> int:
+        zeros = 0
+        while zeros < 32 and self._left > 0 and not self.take(1):
+            zeros += 1
+        return (1 << zeros) - 1 + self.take(zeros)
+
+    def skip(self, codes: int) -> None:
+        for _ in range(codes):
+            self.unsigned()
+
+
+def _sps_size(body: bytes) -> tuple[int, int]:
+    """H.264 section 7.3.2.1.1. Sizes from streams with their own scaling matrices are not read."""
+    bits = _Bits(body)
+    profile = bits.take(8)
+    bits.take(16)
+    bits.skip(1)
+    chroma = 1
+    if profile in _H264_HIGH_PROFILES:
+        chroma = bits.unsigned()
+        if chroma == 3:
+            bits.take(1)
+        bits.skip(2)
+        bits.take(1)
+        if bits.take(1):
+            return 0, 0
+    bits.skip(1)
+    order = bits.unsigned()
+    if order == 0:
+        bits.skip(1)
+    elif order == 1:
+        bits.take(1)
+        bits.skip(2)
+        bits.skip(min(bits.unsigned(), 255))
+    bits.skip(1)
+    bits.take(1)
+    width, height = 16 * (bits.unsigned() + 1), bits.unsigned() + 1
+    fields = 2 - bits.take(1)
+    height *= 16 * fields
+    if fields == 2:
+        bits.take(1)
+    bits.take(1)
+    if bits.take(1):
+        horizontal = 2 if chroma in (1, 2) else 1
+        vertical = (2 if chroma == 1 else 1) * fields
+        left, right, top, bottom = (bits.unsigned() for _ in range(4))
+        width -= horizontal * (left + right)
+        height -= vertical * (top + bottom)
+    return width, height

@@ -1,0 +1,46 @@
+"""A packet of a layer, taken apart once for all of its subscribers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from media.relay.plane.codecs import Description, picture_id
+
+
+class Media(NamedTuple):
+    """The payload is head + middle + rest; only `middle` differs between subscribers."""
+
+    sequence: int  # extended
+    timestamp: int
+    marker: int  # 0x80 or 0
+    head: bytes
+    middle: bytes  # picture id and TL0PICIDX with what lies between them, empty without picture id
+    rest: bytes
+    picture: int  # picture id, -1: none
+    picture_size: int  # bytes, 0: none
+    base_layer: int  # TL0PICIDX, -1: none
+    starts: bool  # a frame begins here
+
+
+def take_apart(
+    packet: bytes, start: int, end: int, sequence: int, timestamp: int, marker: int, description: Description
+) -> Media:
+    """What `codecs` describes, cut where subscribers' versions differ. `packet[start:end]` is the payload."""
+    _, starts, at, size, base_at = description
+    if not at:
+        return Media(sequence, timestamp, marker, b"", b"", packet[start:end], -1, 0, -1, starts)
+    rest = base_at + 1 if base_at else at + size
+    base_layer = packet[base_at] if base_at else -1
+    picture = picture_id(packet, at, size)
+    return Media(
+        sequence,
+        timestamp,
+        marker,
+        packet[start:at],
+        packet[at:rest],
+        packet[rest:end],
+        picture,
+        size,
+        base_layer,
+        starts,
+    )

@@ -1,0 +1,301 @@
+"""One published track: its layers, who gets which of them, and who reads along.
+
+Decides which layer flows to whom (the best flowing one up to what each may have) and hands packets on. Which SSRC is
+which layer, and everything about sequence numbers and losses, was settled before (`Session`, `Receiver`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from media.relay.plane.api import Codec, DownTrackSpec, LayerStats, PacketTap, UpTrackSpec
+from media.relay.plane.codecs import DESCRIBERS, describe_other, frame_size
+from media.relay.plane.downtrack import DownTrack
+from media.relay.plane.extensions import AUDIO_LEVEL, Plan, absolute_send_time
+from media.relay.plane.layer import ClockReport, Layer
+from media.relay.plane.media import Media, take_apart
+from media.relay.plane.rtp import MARKER, Header, restore_original
+
+SILENT = 127  # -dBov, RFC 6464: the lowest level there is
+
+
+class UpTrack:
+    """`ask_key_frame(ssrc)` sends a request to the publisher.
+
+    Every down track is in at most one list of `_forwarding` (its `layer`) and in at most one of `_waiting` (its
+    `target`, while that is another): packets of layers that nobody gets cost nothing here.
+    """
+
+    def __init__(self, spec: UpTrackSpec, ask_key_frame: Callable[[int], None]) -> None:
+        self.track = spec.track
+        self.video = spec.kind == "video"
+        self.layers: list[Layer] = []
+        self.downs: dict[int, DownTrack] = {}
+        self.codecs: dict[int, Codec] = {}  # by payload type
+        self.level = SILENT  # the loudest since it was last read
+        self._taps: list[tuple[PacketTap, int]] = []  # with the highest layer each reads
+        self._ask_key_frame = ask_key_frame
+        self._forwarding: list[list[DownTrack]] = []  # by layer
+        self._waiting: list[list[DownTrack]] = []  # by layer: for its next key frame
+        self._plans: dict[object, Plan] = {}
+        self.update(spec)
+
+    def update(self, spec: UpTrackSpec) -> None:
+        """Take over what was renegotiated; layers whose rid is still there live on."""
+        self.spec = spec
+        known = set(self.codecs.values())
+        self.codecs = {codec.payload_type: next((old for old in known if old == codec), codec) for codec in spec.codecs}
+        self.rtx = {codec.rtx_payload_type: codec for codec in self.codecs.values() if codec.rtx_payload_type >= 0}
+        self._level_id = next((extension.id for extension in spec.extensions if extension.uri == AUDIO_LEVEL), -1)
+        self._plans.clear()
+        for down in self.downs.values():
+            down.plan = self.plan(down.spec)
+        rids = spec.rids or ("",)
+        if tuple(layer.rid for layer in self.layers) == rids:
+            return
+        for down in self.downs.values():
+            self._detach(down)
+        before = {layer.rid: layer for layer in self.layers}
+        self.layers = [before.get(rid) or Layer(0, rid) for rid in rids]
+        for index, layer in enumerate(self.layers):
+            layer.index = index
+        self._forwarding = [[] for _ in rids]
+        self._waiting = [[] for _ in rids]
+
+    # -- packets
+
+    def receive(
+        self,
+        layer: Layer,
+        codec: Codec,
+        packet: bytes,
+        header: Header,
+        sequence: int,
+        elements: Mapping[int, bytes],
+        now: float,
+        *,
+        newest: bool,
+    ) -> None:
+        """Hand a packet on to everyone who gets `layer`; `sequence` is extended, `newest` that none after it came.
+
+        For a packet that came by RTX, `header` tells of the original one, though `packet` is as it came.
+        """
+        second, _, timestamp, _, _, _, start, end = header
+        if layer.codec is not codec or not layer.flowing:
+            self._started(layer, codec, now)
+        if self._taps:
+            self._read_along(layer, codec, packet, header, now)
+        forwarding = self._forwarding[layer.index]
+        if start == end:
+            for down in forwarding:
+                down.padding(sequence)
+            return
+        marker = second & MARKER
+        layer.octets += end - start
+        if newest:
+            layer.last_at = now
+            if marker:
+                layer.frame_ended(now)
+        description = DESCRIBERS.get(codec.name, describe_other)(packet, start, end)
+        key = description[0] and newest
+        if not self.video:
+            self._hear(elements)
+        elif key:
+            layer.key_frame_came(frame_size(codec.name, packet, start, end))
+        waiting = self._waiting[layer.index]
+        if not forwarding and not waiting:
+            return
+        send_time = absolute_send_time(now)
+        for plan in self._plans.values():
+            plan.prepare(elements, send_time)
+        media = take_apart(packet, start, end, sequence, timestamp, marker, description)
+        for down in forwarding:
+            down.forward(media, now)
+        if waiting and key:
+            self._switch(layer, media, now)
+
+    def _switch(self, layer: Layer, media: Media, now: float) -> None:
+        """A key frame begins: whoever waited for one of this layer gets it from here on."""
+        for down in tuple(self._waiting[layer.index]):
+            self._detach(down)
+            down.target = layer
+            self._forwarding[layer.index].append(down)
+            down.start(layer, media, now)
+
+    def _hear(self, elements: Mapping[int, bytes]) -> None:
+        level = elements.get(self._level_id)
+        if level:
+            self.level = min(self.level, level[0] & 0x7F)
+
+    def _read_along(self, layer: Layer, codec: Codec, packet: bytes, header: Header, now: float) -> None:
+        if packet[1] & 0x7F != codec.payload_type:
+            packet = restore_original(packet, header, layer.ssrc)
+        for tap, max_layer in self._taps:
+            if layer.index <= max_layer:
+                tap.rtp(layer.ssrc, packet, now)
+
+    def _started(self, layer: Layer, codec: Codec, now: float) -> None:
+        """First packet of a layer, after a silence or with another codec."""
+        layer.flowing = True
+        layer.last_at = now
+        if layer.codec is not codec:
+            layer.codec = codec
+            for tap, max_layer in self._taps:
+                self._introduce(tap, max_layer, layer, now)
+        self._route_all(now)
+
+    def sender_report(self, layer: Layer, ntp: int, rtp: int, now: float) -> None:
+        """The publisher's clock, passed on at once: a late report would be a wrong one."""
+        layer.report = ClockReport(ntp, rtp, now)
+        for down in self._forwarding[layer.index]:
+            down.report(now)
+        for tap, max_layer in self._taps:
+            if layer.index <= max_layer:
+                tap.sender_report(layer.ssrc, ntp, rtp, now)
+
+    # -- who gets what
+
+    def plan(self, spec: DownTrackSpec) -> Plan:
+        """The extension plan for a subscriber, shared with those whose plan is the same."""
+        plan = Plan(self.spec.extensions, spec.extensions, spec.codec.name)
+        return self._plans.setdefault(plan.key, plan)
+
+    def add(self, down: DownTrack) -> None:
+        """A subscriber, getting nothing until it is routed."""
+        self.downs[down.spec.down] = down
+
+    def remove(self, down: DownTrack) -> None:
+        """A subscriber goes."""
+        del self.downs[down.spec.down]
+        self._detach(down)
+
+    def route(self, down: DownTrack, now: float) -> None:
+        """Bring `down` to the layer it should get, at that layer's next key frame."""
+        target = self._target(down)
+        if target is down.target:
+            return
+        if down.target is not None and down.target is not down.layer:
+            self._waiting[down.target.index].remove(down)
+        if target is None:
+            self._detach(down)
+            return
+        down.target = target
+        if target is not down.layer:
+            self._waiting[target.index].append(down)
+            self.want_key_frame(target, now)
+
+    def _route_all(self, now: float) -> None:
+        for down in self.downs.values():
+            self.route(down, now)
+
+    def _target(self, down: DownTrack) -> Layer | None:
+        """The best flowing layer up to what the subscriber may have, else the lowest one above.
+
+        When nothing flows (a muted camera), the layer stays: what comes next continues it without a key frame.
+        """
+        if down.max_layer < 0 or not down.ready:
+            return None
+        codec = down.spec.codec.name
+        best: Layer | None = None
+        for layer in self.layers:
+            if (
+                layer.flowing
+                and layer.codec is not None
+                and layer.codec.name == codec
+                and (best is None or layer.index <= down.max_layer)
+            ):
+                best = layer
+        return best or down.layer
+
+    def _detach(self, down: DownTrack) -> None:
+        if down.layer is not None:
+            self._forwarding[down.layer.index].remove(down)
+        if down.target is not None and down.target is not down.layer:
+            self._waiting[down.target.index].remove(down)
+        down.layer = down.target = None
+
+    def wanted_layer(self) -> int:
+        """The highest layer that anyone wants, -1: nobody wants any."""
+        wishes = [down.max_layer for down in self.downs.values()] + [max_layer for _, max_layer in self._taps]
+        return min(max(wishes, default=-1), len(self.layers) - 1)
+
+    # -- readers
+
+    def add_tap(self, tap: PacketTap, max_layer: int, now: float) -> None:
+        """Let `tap` read layers up to `max_layer`, from now on and soon from a key frame."""
+        self._taps.append((tap, max_layer))
+        for layer in self.layers:
+            self._introduce(tap, max_layer, layer, now)
+
+    def remove_tap(self, tap: PacketTap) -> None:
+        """`tap` reads no more. One that does not read is fine."""
+        self._taps = [(other, max_layer) for other, max_layer in self._taps if other is not tap]
+
+    def _introduce(self, tap: PacketTap, max_layer: int, layer: Layer, now: float) -> None:
+        if layer.codec is None or not layer.ssrc or layer.index > max_layer:
+            return
+        name = layer.codec.name if self.video else layer.codec.name.lower()
+        mime_type = f"{self.spec.kind}/{name}"
+        tap.layer(layer.ssrc, layer.rid, layer.codec.payload_type, mime_type, layer.codec.clock_rate)
+        if layer.report is not None:
+            tap.sender_report(layer.ssrc, layer.report.ntp, layer.report.rtp, layer.report.arrival)
+        self.want_key_frame(layer, now)
+
+    # -- key frames, time, statistics
+
+    def want_key_frame(self, layer: Layer, now: float) -> None:
+        """Ask the publisher for a key frame, now or when the last request is old enough."""
+        if self.video and layer.want_key_frame(now):
+            self._ask_key_frame(layer.ssrc)
+
+    def request_key_frame(self, now: float) -> None:
+        """A key frame of everything that anybody gets."""
+        for layer in self.layers:
+            if layer.flowing and (
+                self._forwarding[layer.index]
+                or self._waiting[layer.index]
+                or any(layer.index <= max_layer for _, max_layer in self._taps)
+            ):
+                self.want_key_frame(layer, now)
+
+    def tick(self, now: float) -> None:
+        """Notice layers that stopped, repeat requests that went unanswered."""
+        stopped = False
+        for layer in self.layers:
+            if layer.flowing and self.video and layer.silent(now):
+                layer.flowing = False
+                stopped = True
+            if layer.flowing and layer.repeat_key_frame(now):
+                self._ask_key_frame(layer.ssrc)
+        if stopped:
+            self._route_all(now)
+        for down in self.downs.values():
+            down.tick()
+
+    def ended(self, layer: Layer, now: float) -> None:
+        """The publisher said goodbye to a layer's stream."""
+        if layer.flowing:
+            layer.flowing = False
+            self._route_all(now)
+
+    def measure(self, elapsed: float) -> None:
+        """Take bit rates over the last `elapsed` seconds."""
+        for layer in self.layers:
+            layer.measure(elapsed)
+
+    def stats(self) -> list[LayerStats]:
+        """What is known of the layers that were seen."""
+        return [
+            LayerStats(
+                track=self.track,
+                layer=layer.index,
+                ssrc=layer.ssrc,
+                bitrate=layer.bitrate,
+                packets=layer.receiver.received,
+                lost=layer.receiver.lost,
+                width=layer.width,
+                height=layer.height,
+            )
+            for layer in self.layers
+            if layer.receiver is not None
+        ]
