@@ -1,0 +1,53 @@
+/** How we send and receive: the options given to livekit-client, each with its reason. */
+import type { RoomConnectOptions, RoomOptions, ScreenShareCaptureOptions } from 'livekit-client'
+import { AudioPresets, ScreenSharePresets, VideoPresets } from 'livekit-client'
+
+export interface Devices {
+  microphone: string
+  camera: string
+  speaker: string
+}
+
+/** '' stands for the system's default device. */
+export const DEFAULT_DEVICES: Devices = { microphone: '', camera: '', speaker: '' }
+
+const device = (id: string) => (id === '' ? {} : { deviceId: id })
+
+export function roomOptions(devices: Devices): RoomOptions {
+  return {
+    adaptiveStream: true, // receive no more pixels than the tile shows
+    dynacast: true, // send no layer that nobody looks at
+    audioCaptureDefaults: { autoGainControl: true, echoCancellation: true, noiseSuppression: true, ...device(devices.microphone) },
+    videoCaptureDefaults: { resolution: VideoPresets.h720.resolution, ...device(devices.camera) },
+    ...(devices.speaker === '' ? {} : { audioOutput: { deviceId: devices.speaker } }),
+    publishDefaults: {
+      videoCodec: 'vp8', // every browser and Element Call decode it
+      simulcast: true,
+      videoSimulcastLayers: [VideoPresets.h180, VideoPresets.h360], // 720 is the original
+      videoEncoding: VideoPresets.h720.encoding,
+      backupCodec: false,
+      audioPreset: AudioPresets.speech,
+      dtx: true, // silence costs nothing
+      red: false, // the recorder and other clients want plain Opus
+      screenShareEncoding: ScreenSharePresets.h1080fps15.encoding,
+      screenShareSimulcastLayers: [ScreenSharePresets.h360fps3],
+      degradationPreference: 'balanced',
+    },
+  }
+}
+
+export const connectOptions: RoomConnectOptions = {
+  maxRetries: 3,
+  peerConnectionTimeout: 30_000, // ms; TURN over TLS behind an administration's proxy is slow to set up
+}
+
+/** Text must stay sharp, and a shared film may bring its sound. */
+export const screenOptions: ScreenShareCaptureOptions = {
+  audio: true,
+  contentHint: 'detail',
+  resolution: ScreenSharePresets.h1080fps15.resolution,
+  selfBrowserSurface: 'exclude', // sharing this very tab is a hall of mirrors
+  surfaceSwitching: 'include',
+  systemAudio: 'exclude', // it would send everybody's voice back
+  suppressLocalAudioPlayback: false,
+}

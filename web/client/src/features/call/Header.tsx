@@ -1,0 +1,45 @@
+/** Which meeting this is, how safe it is, what is captured, how many are there, and what time it is. */
+import { useParticipants } from '@livekit/components-react'
+import { Users } from 'lucide-react'
+import { useEffect, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { useFlow } from '../../app/context'
+import { Chip } from '../../ui/Chip'
+import { Mark } from '../../ui/Page'
+import { CaptureChips } from '../capture/CaptureChips'
+import { EncryptionChip } from '../encryption/EncryptionChip'
+import css from './Header.module.css'
+
+export function Header({ title }: { title: string }) {
+  const { t } = useTranslation('call')
+  const flow = useFlow()
+  const people = useParticipants()
+  return (
+    <header className={css.header}>
+      {!flow.inWidget && <Mark />}
+      <h1 className={css.title}>{title}</h1>
+      <div className={css.chips}>
+        <EncryptionChip />
+        <CaptureChips />
+        <span className={css.spare}>
+          <Chip icon={<Users size={16} aria-hidden />}>{t('count', { count: people.length })}</Chip>
+        </span>
+        <Clock />
+      </div>
+    </header>
+  )
+}
+
+function Clock() {
+  const { i18n } = useTranslation()
+  const [now, setNow] = useState(() => new Date())
+  useEffect(() => {
+    const timer = setInterval(() => setNow(new Date()), 10_000)
+    return () => clearInterval(timer)
+  }, [])
+  return (
+    <time className={css.clock} dateTime={now.toISOString()}>
+      {new Intl.DateTimeFormat(i18n.language, { hour: '2-digit', minute: '2-digit' }).format(now)}
+    </time>
+  )
+}

@@ -1,0 +1,62 @@
+/** Every problem the page can tell of, and the ways out of it. The words are `<code>_title` and `<code>_text`. */
+
+export type Way = 'retry' | 'rejoin'
+
+/** Codes of the API, of LiveKit's endings (call/reasons.ts), of the widget bridge and of the page itself. */
+export const PROBLEMS = {
+  // the API
+  not_in_room: ['retry'],
+  bot_not_in_room: ['retry'],
+  guests_not_allowed: [],
+  call_forbidden: [],
+  capture_forbidden: [],
+  openid_refused: ['retry'],
+  wrong_password: [],
+  session_expired: ['retry'],
+  not_found: [],
+  too_many_requests: ['retry'],
+  unreachable: ['retry'],
+  server_failed: ['retry'],
+  // joining and leaving
+  token_refused: ['retry'],
+  relay_unreachable: ['retry'],
+  media_blocked: ['retry'],
+  connection_failed: ['retry'],
+  join_failure: ['rejoin'],
+  connection_lost: ['rejoin'],
+  media_failure: ['rejoin'],
+  duplicate_identity: ['rejoin'],
+  removed: [],
+  room_closed: ['rejoin'],
+  server_shutdown: ['rejoin'],
+  // the page
+  widget_no_answer: ['retry'],
+  widget_refused: ['retry'],
+  wrong_address: [],
+  no_sign_in: [],
+  page_failed: ['retry'],
+  unknown: ['retry'],
+} as const satisfies Record<string, readonly Way[]>
+
+export type KnownProblem = keyof typeof PROBLEMS
+
+/** Different names of the same thing to a person. */
+const SAME: Record<string, KnownProblem> = {
+  http_401: 'session_expired',
+  http_404: 'not_found',
+  http_429: 'too_many_requests',
+  http_500: 'server_failed',
+  http_502: 'server_failed',
+  http_503: 'server_failed',
+  http_504: 'server_failed',
+  bad_answer: 'server_failed',
+}
+
+export function knownProblem(code: string): KnownProblem {
+  if (Object.hasOwn(PROBLEMS, code)) return code as KnownProblem
+  return SAME[code] ?? 'unknown'
+}
+
+export function waysOut(code: string): readonly Way[] {
+  return PROBLEMS[knownProblem(code)]
+}

@@ -1,0 +1,52 @@
+/** Facts about one participant that change while they are in, as React state. */
+import type { Participant } from 'livekit-client'
+import { ParticipantEvent } from 'livekit-client'
+import { useCallback, useSyncExternalStore } from 'react'
+
+const MEDIA = [
+  ParticipantEvent.TrackMuted,
+  ParticipantEvent.TrackUnmuted,
+  ParticipantEvent.TrackPublished,
+  ParticipantEvent.TrackUnpublished,
+  ParticipantEvent.LocalTrackPublished,
+  ParticipantEvent.LocalTrackUnpublished,
+] as const
+
+const NAMES = [ParticipantEvent.ParticipantNameChanged] as const
+const ATTRIBUTES = [ParticipantEvent.AttributesChanged] as const
+
+export function useMicrophoneOn(participant: Participant): boolean {
+  return useFact(participant, MEDIA, (p) => p.isMicrophoneEnabled)
+}
+
+export function useCameraOn(participant: Participant): boolean {
+  return useFact(participant, MEDIA, (p) => p.isCameraEnabled)
+}
+
+/** The display name; where a client gave none, its identity is better than nothing. */
+export function useName(participant: Participant): string {
+  return useFact(participant, NAMES, (p) => p.name || p.identity)
+}
+
+export function useAttribute(participant: Participant, name: string): string | undefined {
+  return useFact(participant, ATTRIBUTES, (p) => p.attributes[name])
+}
+
+type Events = typeof MEDIA | typeof NAMES | typeof ATTRIBUTES
+
+function useFact<T extends string | boolean | undefined>(
+  participant: Participant,
+  events: Events,
+  read: (participant: Participant) => T,
+): T {
+  const subscribe = useCallback(
+    (changed: () => void) => {
+      for (const event of events) participant.on(event, changed)
+      return () => {
+        for (const event of events) participant.off(event, changed)
+      }
+    },
+    [participant, events],
+  )
+  return useSyncExternalStore(subscribe, () => read(participant))
+}

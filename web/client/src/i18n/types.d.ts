@@ -1,0 +1,10 @@
+/** Keys that don't exist are an error of the compiler. */
+import 'i18next'
+import type french from './fr'
+
+declare module 'i18next' {
+  interface CustomTypeOptions {
+    defaultNS: 'common'
+    resources: typeof french
+  }
+}

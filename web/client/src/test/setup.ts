@@ -1,0 +1,23 @@
+/** What jsdom lacks and the page's libraries call. */
+import { cleanup } from '@testing-library/react'
+import { afterEach, beforeAll } from 'vitest'
+import { startI18n } from '../i18n'
+
+globalThis.CSS ??= {} as typeof CSS
+CSS.escape ??= (text: string) => text.replace(/[^\w-]/g, (character) => `\\${character}`)
+
+window.matchMedia ??= (query: string) =>
+  ({ matches: false, media: query, addEventListener() {}, removeEventListener() {} }) as unknown as MediaQueryList
+
+window.HTMLMediaElement.prototype.play = () => Promise.resolve()
+window.HTMLElement.prototype.scrollTo ??= () => undefined
+
+globalThis.MediaStream ??= class {
+  constructor(readonly tracks: unknown[] = []) {}
+} as unknown as typeof MediaStream
+
+beforeAll(async () => {
+  await startI18n('fr')
+})
+
+afterEach(cleanup)

@@ -1,0 +1,18 @@
+/** How the page is built: hashed files below /assets/ and one template that the server fills in at each request. */
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  plugins: [react()],
+  publicDir: false,
+  build: {
+    outDir: '../static',
+    emptyOutDir: true,
+    assetsDir: 'assets',
+    assetsInlineLimit: 0, // the Content-Security-Policy allows no data: fonts or scripts
+    target: ['es2022', 'chrome123', 'firefox128', 'safari17.5'], // the oldest with CSS light-dark() and their support terms
+    modulePreload: { polyfill: false }, // it would be an inline script
+    manifest: 'manifest.json', // read by scripts/check-size.mjs
+    chunkSizeWarningLimit: 1000, // check-size.mjs holds the real budget, compressed
+  },
+})
