@@ -14,13 +14,14 @@ from appservice.seams import Command, MatrixPort, MeetingRoomSpec, MembershipCha
 from bridge import access, wording
 from bridge.call_store import CallStore, present
 from bridge.capture import Captures
+from bridge.command_log import CommandLog
 from bridge.consent_store import Kind
 from bridge.meetings import Meeting, MeetingStore, clean_title
 from bridge.people import Person, matrix_person
 from bridge.settings import BridgeSettings
 from media.relay.seams import RelayControl
 from palabre.base.errors import CallerError
-from palabre.base.ids import EventId, RoomId, UserId, loggable, stable_id
+from palabre.base.ids import EventId, UserId, loggable, stable_id
 from palabre.base.words import say
 
 log = structlog.get_logger("commands")
@@ -46,6 +47,7 @@ class Commands:
         meetings: MeetingStore,
         calls: CallStore,
         captures: Captures,
+        done: CommandLog,
         ready: Callable[[], Awaitable[object]],
     ) -> None:
         self._settings = settings
@@ -54,6 +56,7 @@ class Commands:
         self._meetings = meetings
         self._calls = calls
         self._captures = captures
+        self._log = done
         self._ready = ready
         self._handlers: Mapping[str, Callable[[Command], Awaitable[None]]] = {
             "call": self._call,
@@ -154,14 +157,15 @@ class Commands:
     async def _start(self, command: Command, kind: Kind) -> None:
         meeting, view, person = await self._room_of(command)
         access.require_capture(view, self._settings.policy)
-        ids = {kind: stable_id("capture", command.event_id, kind.value)}
-        await self._captures.start(meeting, person, [kind], how="command", ids=ids)
+        if not await self._log.done(command.event_id):
+            ids = {kind: stable_id("capture", command.event_id, kind.value)}
+            await self._captures.start(meeting, person, [kind], how="command", ids=ids)
         await self._done(command)
 
     async def _stop(self, command: Command) -> None:
         meeting, view, _ = await self._room_of(command)
         access.require_capture(view, self._settings.policy)
-        if not await self._captures.stop(meeting, BOTH):
+        if not await self._log.done(command.event_id) and not await self._captures.stop(meeting, BOTH):
             raise CallerError("nothing_to_stop", "Nothing is being recorded or transcribed here.", status=409)
         await self._done(command)
 
@@ -175,9 +179,9 @@ class Commands:
         """For what runs; with nothing running, for whatever will be started in this call."""
         meeting, view, person = await self._room_of(command)
         access.require_member(view)
-        call = await self._calls.open_call(meeting.id)
-        kinds = self._captures.running(call) or BOTH
-        await self._captures.answer(meeting, person, kinds, agree=agree, how="command")
+        if not await self._log.done(command.event_id):
+            kinds = self._captures.running(await self._calls.open_call(meeting.id)) or BOTH
+            await self._captures.answer(meeting, person, kinds, agree=agree, how="command")
         await self._done(command)
 
     async def _status(self, command: Command) -> None:
@@ -207,7 +211,8 @@ class Commands:
         return meeting, view, matrix_person(command.sender, view.display_name)
 
     async def _done(self, command: Command) -> None:
-        """Nothing more to say: the call's thread says it, or the page."""
+        """Note that it was obeyed. Nothing more to say: the call's thread says it, or the page."""
+        await self._log.note(command.event_id)
         key = stable_id("done", command.event_id)
         await self._matrix.react(command.room_id, command.event_id, DONE, key=key)
 

@@ -19,6 +19,10 @@ _TABLES = (
         created_at   DOUBLE PRECISION NOT NULL,
         origin_event TEXT UNIQUE       -- the command that asked for it, so that it is obeyed once
     )""",
+    """CREATE TABLE bridge_command (
+        event_id TEXT PRIMARY KEY,     -- was obeyed: after a crash only the answer is repeated
+        done_at  DOUBLE PRECISION NOT NULL
+    )""",
     """CREATE TABLE bridge_session (
         token_hash TEXT PRIMARY KEY,   -- SHA-256: the token itself is never stored
         person     TEXT NOT NULL,

@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
 
+from media.speech.settings import SpeechSettings
+
 CLAIMS_TTL = 600.0  # LiveKit's own default for tokens that clients refresh: ten minutes to join, the relay renews it
 WORKING_DAY = 10 * 3600.0
 
@@ -68,13 +70,6 @@ class RecordingSettings(_Section):
     )
 
 
-class TranscriptSettings(_Section):
-    """How speech becomes text."""
-
-    languages: tuple[str, ...] = ("fr", "en", "de")
-    model: str = Field(default="", description="Folder or hub name of a faster-whisper model; empty: the bundled one")
-
-
 class BridgeSettings(_Section):
     public_url: AnyHttpUrl = Field(description="Where people reach Palabre; links to meetings begin with it")
     livekit: LiveKitSettings
@@ -95,7 +90,7 @@ class BridgeSettings(_Section):
     openid: OpenIdSettings = OpenIdSettings()
     policy: RoomPolicy = RoomPolicy()
     recording: RecordingSettings = RecordingSettings()
-    transcript: TranscriptSettings = TranscriptSettings()
+    transcript: SpeechSettings = SpeechSettings()
 
     @property
     def base_url(self) -> str:

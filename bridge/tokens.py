@@ -1,19 +1,18 @@
 """The only place that signs access tokens for people: who they are and what they may do, for one call, for minutes.
 
-Claims as https://docs.livekit.io/home/get-started/authentication/; the relay refreshes them while the person is there.
+The relay refreshes them while the person is there (`media.relay.tokens`).
 """
 
 from __future__ import annotations
 
-import jwt
-
 from bridge.access import Permissions
 from bridge.people import Person
 from bridge.settings import LiveKitSettings
+from media.relay.seams import Grants
+from media.relay.tokens import mint
 
 USER_ATTRIBUTE = "palabre.user"
 GUEST_ATTRIBUTE = "palabre.guest"
-CLOCK_SKEW = 10.0  # seconds that a relay on another machine may be behind
 
 
 def mint_join_token(
@@ -23,21 +22,14 @@ def mint_join_token(
 
     Nobody is made room admin: that grant would let its holder write the attributes in which consents are shown.
     """
-    attributes = {GUEST_ATTRIBUTE: "1"} if person.is_guest else {USER_ATTRIBUTE: person.key}
-    claims = {
-        "iss": livekit.api_key,
-        "sub": identity,
-        "nbf": int(now - CLOCK_SKEW),
-        "exp": int(now + livekit.token_ttl),
-        "name": person.name,
-        "attributes": attributes,
-        "video": {
-            "roomJoin": True,
-            "room": room,
-            "canPublish": may.publish,
-            "canSubscribe": True,
-            "canPublishData": True,
-            "canUpdateOwnMetadata": False,
-        },
-    }
-    return jwt.encode(claims, livekit.api_secret.get_secret_value(), algorithm="HS256")
+    grants = Grants(
+        issuer=livekit.api_key,
+        identity=identity,
+        name=person.name,
+        attributes={GUEST_ATTRIBUTE: "1"} if person.is_guest else {USER_ATTRIBUTE: person.key},
+        room=room,
+        room_join=True,
+        can_publish=may.publish,
+        can_update_own_metadata=False,
+    )
+    return mint(grants, livekit.api_secret.get_secret_value(), now=now, lifetime=livekit.token_ttl)

@@ -1,7 +1,4 @@
-"""The aiohttp sub-application of what people see over HTTP: call page, widget page, `/api`, static files.
-
-palabre mounts it at `/`, after the relay's and the bot's own applications.
-"""
+"""Puts what people see over HTTP onto the service's root: call page, widget page, `/api`, static files."""
 
 from __future__ import annotations
 
@@ -9,13 +6,20 @@ from aiohttp import web
 
 from bridge.service import BridgeService
 from palabre.base.clock import Clock
+from web.api import Api
+from web.pages import Pages
 from web.settings import WebSettings
 
 
-def create_app(
-    settings: WebSettings, bridge: BridgeService, clock: Clock, *, dev: bool, version: str
-) -> web.Application:
-    """Routes `/m/{id}`, `/widget`, `/`, `/api/…` and `/assets/…`. `ValueError` for dev users without `dev`."""
+def mount(
+    root: web.Application, settings: WebSettings, bridge: BridgeService, clock: Clock, *, dev: bool, version: str
+) -> None:
+    """Add `/`, `/m/{id}`, `/widget`, `/assets/…` and `/api/…` to `root`, beside the relay's and the bot's routes.
+
+    Raises `ValueError` for dev users without `dev`: their passwords stand in a file.
+    """
     if settings.dev_users and not dev:
         raise ValueError("web.dev_users: passwords in the settings are for --dev only; remove them")
-    return web.Application()
+    api = Api(settings, bridge, clock, dev=dev, version=version)
+    api.add_routes(root.router)
+    Pages(settings, bridge.settings.livekit.url, api.config).add_routes(root.router)

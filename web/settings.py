@@ -12,13 +12,17 @@ class DevUser(BaseModel):
 
     password: SecretStr
     display_name: str
-    user_id: str | None = Field(None, description="Matrix user that they are; without one they are a guest by link")
+    user_id: str | None = Field(
+        default=None, description="Matrix user that they are; without one they are a guest by link"
+    )
 
 
 class WebSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    frame_ancestors: tuple[str, ...] = Field((), description="Origins of the Matrix clients that may frame the widget")
+    frame_ancestors: tuple[str, ...] = Field(
+        default=(), description="Origins of the Matrix clients that may frame the widget"
+    )
     dev_users: dict[str, DevUser] = Field(default_factory=dict, description="Refused unless the service runs --dev")
     trusted_proxies: tuple[str, ...] = Field(
         (), description="Addresses or networks whose X-Forwarded-For is believed, for the rate limits"

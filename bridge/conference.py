@@ -1,0 +1,76 @@
+"""What somebody with a session asks of a meeting they may enter: what is going on, capture, consent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from appservice.seams import MatrixPort
+from bridge.access import Permissions
+from bridge.call_store import CallStore, present
+from bridge.capture import Captures
+from bridge.consent_store import Answer, Kind
+from bridge.entrance import Entrance
+from bridge.meetings import Meeting
+from bridge.sessions import Session
+from palabre.base.errors import CallerError
+from palabre.base.ids import MeetingId
+
+
+@dataclass(frozen=True)
+class MeetingView:
+    """A meeting as somebody who may enter sees it before and during a call."""
+
+    meeting: Meeting
+    room_encrypted: bool
+    started_at: float | None  # seconds since the epoch; None: nobody is in a call
+    participants: tuple[str, ...]  # names
+    capture: dict[str, Any]
+
+
+class Conference:
+    """Every method asks the room first whether this person may be here. Raises `CallerError`."""
+
+    def __init__(self, entrance: Entrance, matrix: MatrixPort, calls: CallStore, captures: Captures) -> None:
+        self._entrance = entrance
+        self._matrix = matrix
+        self._calls = calls
+        self._captures = captures
+
+    async def view(self, session: Session, meeting_id: MeetingId) -> MeetingView:
+        meeting, _ = await self._entrance.enter(session, meeting_id)
+        room = await self._matrix.view(meeting.room, self._matrix.user_id)
+        call = await self._calls.open_call(meeting.id)
+        people = [] if call is None else present(await self._calls.attendances(call.id))
+        return MeetingView(
+            meeting,
+            room.encrypted,
+            call.started_at if call is not None and people else None,
+            tuple(person.name for person in people),
+            self._captures.view(call),
+        )
+
+    async def start_capture(self, session: Session, meeting_id: MeetingId, kinds: Iterable[Kind]) -> dict[str, Any]:
+        meeting, may = await self._entrance.enter(session, meeting_id)
+        self._require_capture(may)
+        await self._captures.start(meeting, session.person, kinds, how="page")
+        return self._captures.view(await self._calls.open_call(meeting.id))
+
+    async def stop_capture(self, session: Session, meeting_id: MeetingId, kinds: Iterable[Kind]) -> dict[str, Any]:
+        """Stopping what does not run changes nothing."""
+        meeting, may = await self._entrance.enter(session, meeting_id)
+        self._require_capture(may)
+        await self._captures.stop(meeting, kinds)
+        return self._captures.view(await self._calls.open_call(meeting.id))
+
+    async def answer(
+        self, session: Session, meeting_id: MeetingId, kinds: Iterable[Kind], *, agree: bool
+    ) -> dict[Kind, Answer]:
+        """Store the person's consent; withdrawing takes effect before this returns."""
+        meeting, _ = await self._entrance.enter(session, meeting_id)
+        return await self._captures.answer(meeting, session.person, kinds, agree=agree, how="page")
+
+    def _require_capture(self, may: Permissions) -> None:
+        if not may.capture:
+            raise CallerError("capture_forbidden", "You may not record or transcribe in this meeting.", status=403)

@@ -1,0 +1,302 @@
+"""In-memory stand-ins for what bridge works on: a Matrix side, a relay and their settings, for unit tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appservice.seams import FilePost, MeetingRoomSpec, RoomView, Widget
+from bridge.people import Person
+from bridge.settings import BridgeSettings
+from media.relay.seams import ParticipantFacts, RoomFacts, TapSink, TrackFacts, TrackSource
+from palabre.base.errors import CallerError
+from palabre.base.ids import EventId, RoomId, UserId, stable_id
+
+SERVER = "example.org"
+ALICE, BOB, EVE = UserId("@alice:example.org"), UserId("@bob:example.org"), UserId("@eve:evil.example")
+ROOM = RoomId("!room:example.org")
+API_SECRET = "an-api-secret-for-tests-of-sufficient-length"
+
+
+def bridge_settings(folder: Path, **changes: Any) -> BridgeSettings:
+    return BridgeSettings(
+        **{
+            "public_url": "https://meet.example.org",
+            "livekit": {"url": "wss://meet.example.org", "api_key": "key", "api_secret": API_SECRET},
+            "data_directory": folder,
+            "master_key": "bWFzdGVyLWtleS1mb3ItdGVzdHMtb25seS0zMi1ieXQ=",
+            "language": "en",
+            **changes,
+        }
+    )
+
+
+@dataclass
+class FakeRoom:
+    name: str = "Budget"
+    encrypted: bool = True
+    bot_joined: bool = True
+    members: dict[UserId, str] = field(default_factory=lambda: {ALICE: "Alice", BOB: "Bob"})
+    powers: dict[UserId, int] = field(default_factory=lambda: {ALICE: 100})
+    bot_power: int = 100
+    widgets: list[Widget] = field(default_factory=list)
+
+
+class FakeMatrix:
+    """Implements `MatrixPort`; what is sent twice under one key is one message."""
+
+    user_id = UserId(f"@palabre:{SERVER}")
+    server_name = SERVER
+
+    def __init__(self) -> None:
+        self.rooms: dict[RoomId, FakeRoom] = {ROOM: FakeRoom()}
+        self.aliases: dict[str, RoomId] = {}
+        self.sent: dict[str, dict[str, Any]] = {}
+        self.files: dict[str, bytes] = {}
+        self.reactions: dict[str, tuple[EventId, str]] = {}
+        self.refuse: dict[str, CallerError] = {}  # method name -> what it raises
+        self.limit = 50_000_000
+
+    def texts(self) -> list[str]:
+        return [message["body"] for message in self.sent.values()]
+
+    async def view(self, room_id: RoomId, user_id: UserId) -> RoomView:
+        room = self.rooms.get(room_id, FakeRoom(bot_joined=False, members={}))
+        return RoomView(
+            room_id=room_id,
+            name=room.name,
+            encrypted=room.encrypted,
+            version="11",
+            bot_joined=room.bot_joined,
+            membership="join" if user_id in room.members else "leave",
+            power=room.powers.get(user_id, 0),
+            bot_power=room.bot_power,
+            display_name=room.members.get(user_id, user_id),
+            required_power={},
+        )
+
+    async def members(self, room_id: RoomId) -> dict[UserId, str]:
+        return dict(self.rooms[room_id].members)
+
+    async def create_meeting_room(self, spec: MeetingRoomSpec) -> RoomId:
+        self._may("create_meeting_room")
+        if spec.alias_localpart not in self.aliases:
+            room_id = RoomId(f"!{stable_id(spec.alias_localpart)[:8]}:{SERVER}")
+            self.aliases[spec.alias_localpart] = room_id
+            self.rooms[room_id] = FakeRoom(name=spec.title, members={spec.asker: "Asker"})
+        return self.aliases[spec.alias_localpart]
+
+    async def put_widget(self, room_id: RoomId, widget: Widget) -> bool:
+        self._may("put_widget")
+        if widget in self.rooms[room_id].widgets:
+            return False
+        self.rooms[room_id].widgets.append(widget)
+        return True
+
+    async def send_text(
+        self,
+        room_id: RoomId,
+        body: str,
+        *,
+        key: str,
+        html: str = "",
+        thread: EventId | None = None,
+        reply_to: EventId | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> EventId:
+        self._may("send_text")
+        self.sent.setdefault(key, {"room": room_id, "body": body, "thread": thread, "extra": extra})
+        return EventId(f"${key}")
+
+    async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None:
+        self.reactions[key] = (event_id, emoji)
+
+    async def send_file(self, room_id: RoomId, post: FilePost, *, key: str, thread: EventId | None = None) -> EventId:
+        self._may("send_file")
+        content = b"".join([chunk async for chunk in post.chunks()])
+        assert len(content) == post.size
+        self.files[post.name] = content
+        self.sent.setdefault(key, {"room": room_id, "body": post.name, "thread": thread, "post": post})
+        return EventId(f"${key}")
+
+    async def upload_limit(self) -> int:
+        return self.limit
+
+    def _may(self, method: str) -> None:
+        if method in self.refuse:
+            raise self.refuse[method]
+
+
+@dataclass
+class FakeTap:
+    sink: TapSink
+    key: tuple[str, str, str]
+    max_layer: int
+    closed: bool = False
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.sink.closed(0.0)
+
+
+def track(sid: str, source: TrackSource = TrackSource.MICROPHONE, *, encrypted: bool = False) -> TrackFacts:
+    audio = source in (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
+    kind, mime = ("audio", "audio/opus") if audio else ("video", "video/VP8")
+    return TrackFacts(sid, kind, source, mime, False, 0, 0, encrypted)
+
+
+@dataclass
+class _Room:
+    metadata: str = ""
+    recording: bool = False
+    people: dict[str, ParticipantFacts] = field(default_factory=dict)
+    tracks: dict[str, dict[str, TrackFacts]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class FakeRelay:
+    """Implements `RelayControl`, and tells `listener` what tests make happen."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, _Room] = {}
+        self.taps: list[FakeTap] = []
+        self.removed: list[str] = []
+        self.listener: Any = None
+
+    def rooms(self) -> tuple[RoomFacts, ...]:
+        return tuple(RoomFacts(name, f"RM_{name}", 0.0, len(room.people)) for name, room in self.state.items())
+
+    def participants(self, room: str) -> tuple[ParticipantFacts, ...]:
+        return tuple(self._room(room).people.values())
+
+    def tracks(self, room: str, identity: str) -> tuple[TrackFacts, ...]:
+        self._person(room, identity)
+        return tuple(self._room(room).tracks[identity].values())
+
+    async def create_room(
+        self,
+        name: str,
+        *,
+        metadata: str = "",
+        empty_timeout: float = 300.0,
+        departure_timeout: float = 20.0,
+        max_participants: int = 0,
+    ) -> RoomFacts:
+        if name not in self.state:
+            self.state[name] = _Room(metadata)
+        return RoomFacts(name, f"RM_{name}", 0.0, 0)
+
+    async def close_room(self, name: str) -> None:
+        self._room(name)
+        self.finish(name)
+
+    async def remove_participant(self, room: str, identity: str) -> None:
+        self._person(room, identity)
+        self.removed.append(identity)
+        self.leave(room, identity)
+
+    def set_room_metadata(self, room: str, metadata: str) -> None:
+        self._room(room).metadata = metadata
+
+    def set_room_recording(self, room: str, active: bool) -> None:
+        self._room(room).recording = active
+
+    def set_attributes(self, room: str, identity: str, attributes: Mapping[str, str]) -> None:
+        self._person(room, identity)
+        merged = self._room(room).attributes.setdefault(identity, {}) | dict(attributes)
+        self._room(room).attributes[identity] = {key: value for key, value in merged.items() if value}
+
+    def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
+        self._room(room)
+
+    def open_tap(self, room: str, identity: str, track_sid: str, sink: TapSink, *, max_layer: int = 1) -> FakeTap:
+        self._person(room, identity)
+        if track_sid not in self._room(room).tracks[identity]:
+            raise CallerError("not_found", "no such track", status=404)
+        tap = FakeTap(sink, (room, identity, track_sid), max_layer)
+        self.taps.append(tap)
+        return tap
+
+    # What tests make happen.
+
+    def open_taps(self) -> set[tuple[str, str]]:
+        """(identity, track) of every open tap."""
+        return {tap.key[1:] for tap in self.taps if not tap.closed}
+
+    def attributes(self, room: str, identity: str) -> dict[str, str]:
+        return self._room(room).attributes.get(identity, {})
+
+    def join(self, room: str, identity: str, name: str = "") -> None:
+        facts = ParticipantFacts(identity, f"PA_{identity}", name or identity, "standard", {}, 0.0)
+        self._room(room).people[identity] = facts
+        self._room(room).tracks[identity] = {}
+        self.listener.participant_joined(room, facts)
+
+    def publish(self, room: str, identity: str, facts: TrackFacts) -> None:
+        self._room(room).tracks[identity][facts.sid] = facts
+        self.listener.track_published(room, identity, facts)
+
+    def unpublish(self, room: str, identity: str, sid: str) -> None:
+        self.listener.track_unpublished(room, identity, self._room(room).tracks[identity].pop(sid))
+
+    def leave(self, room: str, identity: str, reason: str = "CLIENT_INITIATED") -> None:
+        facts = self._room(room).people.pop(identity)
+        self._room(room).tracks.pop(identity, None)
+        self.listener.participant_left(room, dataclasses.replace(facts), reason)
+
+    def finish(self, room: str) -> None:
+        for identity in list(self._room(room).people):
+            self.leave(room, identity, "ROOM_DELETED")
+        del self.state[room]
+        self.listener.room_finished(RoomFacts(room, f"RM_{room}", 0.0, 0))
+
+    def _room(self, name: str) -> _Room:
+        if name not in self.state:
+            raise CallerError("not_found", "requested room does not exist", status=404)
+        return self.state[name]
+
+    def _person(self, room: str, identity: str) -> None:
+        if identity not in self._room(room).people:
+            raise CallerError("not_found", "participant does not exist", status=404)
+
+
+class FakeSink:
+    """A `TapSink` that only remembers that it was closed."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def layer(self, ssrc: int, rid: str, payload_type: int, mime_type: str, clock_rate: int) -> None: ...
+
+    def rtp(self, ssrc: int, packet: bytes, arrival: float) -> None: ...
+
+    def sender_report(self, ssrc: int, ntp: int, rtp: int, arrival: float) -> None: ...
+
+    def muted(self, muted: bool, arrival: float) -> None: ...
+
+    def closed(self, arrival: float) -> None:
+        self.is_closed = True
+
+
+@dataclass
+class FakeFiles:
+    """A `bridge.capture.CaptureFiles` in memory."""
+
+    tracks: dict[tuple[str, str], FakeSink] = field(default_factory=dict)
+    withdrawals: list[str] = field(default_factory=list)
+    closed: bool = False
+
+    def track(self, person: Person, identity: str, facts: TrackFacts) -> FakeSink:
+        sink = FakeSink()
+        self.tracks[(identity, facts.sid)] = sink
+        return sink
+
+    def withdrawn(self, person: Person) -> None:
+        self.withdrawals.append(person.key)
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,77 @@
+"""The security headers of every answer, and the Content-Security-Policy of the call page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from yarl import URL
+
+COMMON: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+NEVER_STORED: Mapping[str, str] = {"Cache-Control": "no-store"}
+# Names change with the content (Vite puts a hash into them).
+FOR_EVER: Mapping[str, str] = {"Cache-Control": "public, max-age=31536000, immutable"}
+# What is no page loads nothing and is framed by nobody.
+INERT_CSP = "default-src 'none'; frame-ancestors 'none'"
+# What the page may use of the machine: itself, and nobody framed inside it.
+PERMISSIONS = (
+    "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), fullscreen=(self), "
+    "picture-in-picture=(self), screen-wake-lock=(self), speaker-selection=(self), geolocation=(), payment=(), usb=(), "
+    "serial=(), hid=(), bluetooth=(), midi=(), accelerometer=(), gyroscope=(), magnetometer=()"
+)
+
+
+def page_csp(nonce: str, livekit_url: str, frame_ancestors: Sequence[str]) -> str:
+    """No inline script or style without the nonce, nothing from elsewhere but the relay.
+
+    `blob:` workers are for effects on browsers without a frame callback; `wasm-unsafe-eval` compiles WebAssembly and
+    evaluates no script. https://www.w3.org/TR/CSP3/
+    """
+    ancestors = " ".join(["'self'", *frame_ancestors])
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self' 'wasm-unsafe-eval'",
+            f"style-src 'self' 'nonce-{nonce}'",
+            "img-src 'self' data: blob:",
+            "font-src 'self'",
+            "media-src 'self' blob: mediastream:",
+            f"connect-src 'self' {relay_origins(livekit_url)}",
+            "worker-src 'self' blob:",
+            "manifest-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "object-src 'none'",
+            f"frame-ancestors {ancestors}",
+        )
+    )
+
+
+def relay_origins(livekit_url: str) -> str:
+    """The relay's origin for its WebSocket and for the HTTP request with which clients ask why one failed."""
+    url = URL(livekit_url)
+    secure = url.scheme == "wss"
+    port = "" if url.is_default_port() else f":{url.port}"
+    authority = f"{url.host_subcomponent}{port}"
+    return f"{'wss' if secure else 'ws'}://{authority} {'https' if secure else 'http'}://{authority}"
+
+
+def page_headers(nonce: str, livekit_url: str, frame_ancestors: Sequence[str]) -> dict[str, str]:
+    return {
+        **COMMON,
+        **NEVER_STORED,
+        "Content-Security-Policy": page_csp(nonce, livekit_url, frame_ancestors),
+        "Permissions-Policy": PERMISSIONS,
+    }
+
+
+def plain_headers() -> dict[str, str]:
+    """For JSON and errors."""
+    return {**COMMON, **NEVER_STORED, "Content-Security-Policy": INERT_CSP}
+
+
+def asset_headers() -> dict[str, str]:
+    return {**COMMON, **FOR_EVER, "Cross-Origin-Resource-Policy": "same-origin"}
