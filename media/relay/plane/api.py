@@ -113,7 +113,9 @@ class RtpPlane(Protocol):
         """Add, or update when `spec.track` exists (renegotiation)."""
         ...
 
-    def remove_up_track(self, track: int) -> None: ...
+    def remove_up_track(self, track: int) -> None:
+        """Its taps are forgotten; its down tracks get nothing more and stay until they are removed."""
+        ...
 
     def add_down_track(self, session: int, spec: DownTrackSpec) -> None:
         """Starts paused until `set_layer`."""

@@ -14,7 +14,7 @@ Description = tuple[bool, bool, int, int, int]
 PLAIN: Description = (False, False, 0, 0, 0)
 _KEY: Description = (True, True, 0, 0, 0)
 
-_H264_IDR, _H264_SPS, _H264_STAP_A, _H264_FU_A = 5, 7, 24, 28
+_H264_SPS, _H264_STAP_A, _H264_FU_A = 7, 24, 28
 _H264_HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _MAX_SIDE = 16384  # pixels: a larger picture is a misread one
 
@@ -69,18 +69,17 @@ def describe_vp9(packet: bytes, start: int, end: int) -> Description:
 
 
 def describe_h264(packet: bytes, start: int, end: int) -> Description:
-    """A key frame begins with its parameter sets, or with the IDR picture where they are sent apart."""
+    """A key frame begins with its parameter sets, which WebRTC senders repeat before every IDR picture."""
     if start >= end:
         return PLAIN
     kind = packet[start] & 0x1F
     if kind == _H264_STAP_A:
-        return (
-            _KEY if any(packet[at] & 0x1F in (_H264_IDR, _H264_SPS) for at, _ in _units(packet, start, end)) else PLAIN
-        )
-    if kind == _H264_FU_A:
-        header = packet[start + 1] if start + 1 < end else 0
-        return _KEY if header & 0x80 and header & 0x1F in (_H264_IDR, _H264_SPS) else PLAIN
-    return _KEY if kind in (_H264_IDR, _H264_SPS) else PLAIN
+        parameters = any(packet[unit] & 0x1F == _H264_SPS for unit, _ in _units(packet, start, end))
+    elif kind == _H264_FU_A:
+        parameters = start + 1 < end and packet[start + 1] & 0x9F == 0x80 | _H264_SPS
+    else:
+        parameters = kind == _H264_SPS
+    return _KEY if parameters else PLAIN
 
 
 def describe_av1(packet: bytes, start: int, end: int) -> Description:

@@ -141,6 +141,11 @@ class DownTrack:
         self.forward(media, now)
         self.report(now)
 
+    def forget(self, layer: Layer) -> None:
+        """`layer` is carried by another stream now: its clock says nothing any more about what went out."""
+        if self._sent_layer is layer:
+            self._sent_layer = None
+
     def _next_timestamp(self, last: Media, layer: Layer, timestamp: int, now: float) -> int:
         """The timestamp for a packet of a layer that is taken up; later than the last one.
 

@@ -78,23 +78,20 @@ class Layer:
         self.report = None
         self.codec = None
 
-    def frame_ended(self, now: float) -> None:
-        """A packet with the marker: keeps the usual time between frames."""
-        if self._frame_at:
-            self._frame_gap += (now - self._frame_at - self._frame_gap) / 8
-        self._frame_at = now
+    def passed(self, marker: int, now: float) -> None:
+        """A packet newer than all before it; the marker ends a frame. Keeps the usual time between frames."""
+        self.last_at = now
+        if marker:
+            if self._frame_at:
+                self._frame_gap += (now - self._frame_at - self._frame_gap) / 8
+            self._frame_at = now
 
     def silent(self, now: float) -> bool:
         """Whether it stopped: more frames are overdue than its own rhythm explains."""
         return now - self.last_at > min(MAX_SILENCE, max(MIN_SILENCE, SILENT_FRAMES * self._frame_gap))
 
-    def want_key_frame(self, now: float) -> bool:
-        """Somebody needs a key frame; whether to ask for it now. Otherwise `repeat_key_frame` will say when."""
-        self.key_frame_wanted = True
-        return self.repeat_key_frame(now)
-
-    def repeat_key_frame(self, now: float) -> bool:
-        """Whether to ask again for a key frame that is wanted and didn't come."""
+    def key_frame_due(self, now: float) -> bool:
+        """Whether to ask now for a key frame that is wanted; the caller then does."""
         interval = KEY_FRAME_INTERVAL if self._requests < PATIENCE else PATIENT_KEY_FRAME_INTERVAL
         if not self.key_frame_wanted or not self.ssrc or now - self._asked_at < interval:
             return False

@@ -45,7 +45,8 @@ class PythonPlane:
         for down in list(peer.downs):
             _, track, stream = self._downs[down]
             stream.ready = True
-            track.route(stream, self._now)
+            track.route(stream)
+            track.ask(self._now)
 
     def remove_session(self, session: int) -> None:
         """The peer is gone, with its tracks, subscriptions and taps."""
@@ -80,13 +81,12 @@ class PythonPlane:
         track = peer.add_up(spec)
         self._ups[spec.track] = (peer, track)
         for down in track.downs.values():
-            track.route(down, self._now)
+            track.route(down)
+        track.ask(self._now)
 
     def remove_up_track(self, track: int) -> None:
         """The track ends for its subscribers and taps."""
         peer, up = self._ups.pop(track)
-        for down in list(up.downs):
-            self.remove_down_track(down)
         peer.remove_up(up)
 
     def add_down_track(self, session: int, spec: DownTrackSpec) -> None:
@@ -117,7 +117,8 @@ class PythonPlane:
         """Forward the best flowing layer up to `max_layer`; -1 pauses."""
         _, track, stream = self._downs[down]
         stream.max_layer = max_layer
-        track.route(stream, self._now)
+        track.route(stream)
+        track.ask(self._now)
 
     def request_key_frame(self, track: int, now: float) -> None:
         """Ask the publisher for key frames of what anybody gets."""
@@ -132,7 +133,9 @@ class PythonPlane:
 
     def add_tap(self, track: int, tap: PacketTap, max_layer: int) -> None:
         """Read a track along."""
-        self._ups[track][1].add_tap(tap, max_layer, self._now)
+        up = self._ups[track][1]
+        up.add_tap(tap, max_layer)
+        up.ask(self._now)
 
     def remove_tap(self, track: int, tap: PacketTap) -> None:
         """Read no more."""

@@ -70,7 +70,7 @@ class Session:
         """Use these from now on. Raises `ValueError` for unknown profiles and short keys."""
         self._receiver = SrtpReceiver(profile, receive_key)
         self._sender = SrtpSender(profile, send_key)
-        self._streams.clear()
+        self._streams = dict.fromkeys(self._routes)
 
     def send_rtp(self, packet: bytes) -> None:
         """Protect an RTP packet and hand it to the path."""
@@ -126,6 +126,7 @@ class Session:
 
     def remove_up(self, track: UpTrack) -> None:
         """The section sends no more; its SSRCs may come again for another track."""
+        track.close()
         del self.ups[track.track]
         for ssrc in [ssrc for ssrc, route in self._routes.items() if route.track is track]:
             del self._routes[ssrc]
@@ -178,7 +179,7 @@ class Session:
         element = elements.get(self._transport_cc_id)
         if element is not None:
             self._feedback.add(element, now)
-        route = self._routes.get(ssrc) or self._learn(ssrc, second & 0x7F, elements, now)
+        route = self._routes.get(ssrc) or self._learn(ssrc, second & 0x7F, elements)
         if route is None:
             return
         track, layer, receiver, rtx = route
@@ -196,9 +197,9 @@ class Session:
                 self._drop("duplicate_or_too_late")
                 return
             if verdict == OUTAGE:
-                track.want_key_frame(layer, now)
+                track.interrupted(layer)
         elif verdict == AFTER_GAP:
-            self._ask_again(ssrc, receiver, now)
+            self._ask_again(ssrc, route, now)
         track.receive(layer, codec, packet, header, sequence, elements, now, newest=verdict != LATE)
 
     def _receive_rtx(self, route: Route, packet: bytes, header: Header, elements: dict[int, bytes], now: float) -> None:
@@ -221,14 +222,12 @@ class Session:
         header = (second, original, timestamp, ssrc, profile, extension, start + 2, end)
         track.receive(layer, codec, packet, header, sequence, elements, now, newest=False)
 
-    def _learn(self, ssrc: int, payload_type: int, elements: dict[int, bytes], now: float) -> Route | None:
+    def _learn(self, ssrc: int, payload_type: int, elements: dict[int, bytes]) -> Route | None:
         """Find out what an SSRC carries: mid and rid say it, or there is only one track with that payload type.
 
         libsrtp keeps replay state for each SSRC that authenticated, so those are counted, whatever they carry.
         """
-        self._streams[ssrc] = None
-        if len(self._streams) > MAX_STREAMS:
-            self._forget_stream()
+        self._note_stream(ssrc)
         track = self._track_of(payload_type, elements.get(self._mid_id))
         if track is None:
             self._drop("unknown_ssrc")
@@ -253,11 +252,13 @@ class Session:
         tracks = [track for track in self.ups.values() if payload_type in track.codecs or payload_type in track.rtx]
         return tracks[0] if len(tracks) == 1 else None
 
-    def _forget_stream(self) -> None:
-        oldest = next((ssrc for ssrc in self._streams if ssrc not in self._routes), None)
-        if oldest is not None and self._receiver is not None:
-            del self._streams[oldest]
-            self._receiver.forget(oldest)
+    def _note_stream(self, ssrc: int) -> None:
+        self._streams[ssrc] = None
+        if len(self._streams) > MAX_STREAMS:
+            oldest = next((ssrc for ssrc in self._streams if ssrc not in self._routes), None)
+            if oldest is not None and self._receiver is not None:
+                del self._streams[oldest]
+                self._receiver.forget(oldest)
 
     def _bind(self, track: UpTrack, layer: Layer, ssrc: int, *, rtx: bool) -> Route | None:
         """Route `ssrc` to a layer, which it then is the only one to carry. The first owner keeps an SSRC."""
@@ -270,7 +271,8 @@ class Session:
         if rtx:
             layer.rtx_ssrc = ssrc
         else:
-            layer.bind(ssrc, receiver)
+            track.carry(layer, ssrc, receiver)
+        self._note_stream(ssrc)
         route = self._routes[ssrc] = Route(track, layer, receiver, rtx)
         return route
 
@@ -315,7 +317,7 @@ class Session:
             case rtcp.Bye():
                 for ssrc in message.ssrcs:
                     if (route := self._routes.get(ssrc)) is not None and not route.rtx:
-                        route.track.ended(route.layer, now)
+                        route.track.ended(route.layer)
 
     def _reports(self, reports: tuple[rtcp.ReportBlock, ...], now: float) -> None:
         for block in reports:
@@ -325,9 +327,9 @@ class Session:
     def _ask_key_frame(self, ssrc: int) -> None:
         self._send_feedback(rtcp.pack_pli(LOCAL_SSRC, ssrc))
 
-    def _ask_again(self, ssrc: int, receiver: Receiver, now: float) -> None:
-        sequences = receiver.due(now)
-        if sequences:
+    def _ask_again(self, ssrc: int, route: Route, now: float) -> None:
+        sequences = route.receiver.due(now)
+        if sequences and route.track.needed(route.layer):
             self._send_feedback(rtcp.pack_nack(LOCAL_SSRC, ssrc, sequences))
 
     # -- time
@@ -336,7 +338,7 @@ class Session:
         """Repeat requests, send feedback and reports that are due."""
         for ssrc, route in self._routes.items():
             if route.receiver.missing:
-                self._ask_again(ssrc, route.receiver, now)
+                self._ask_again(ssrc, route, now)
         if now - self._feedback_at > FEEDBACK_INTERVAL - _EARLY:
             self._feedback_at = now
             for packet in self._feedback.build(LOCAL_SSRC, next(iter(self._routes), 0)):

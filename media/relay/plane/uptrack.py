@@ -14,6 +14,7 @@ from media.relay.plane.downtrack import DownTrack
 from media.relay.plane.extensions import AUDIO_LEVEL, Plan, absolute_send_time
 from media.relay.plane.layer import ClockReport, Layer
 from media.relay.plane.media import Media, take_apart
+from media.relay.plane.receiver import Receiver
 from media.relay.plane.rtp import MARKER, Header, restore_original
 
 SILENT = 127  # -dBov, RFC 6464: the lowest level there is
@@ -38,6 +39,7 @@ class UpTrack:
         self._forwarding: list[list[DownTrack]] = []  # by layer
         self._waiting: list[list[DownTrack]] = []  # by layer: for its next key frame
         self._plans: dict[object, Plan] = {}
+        self._unsettled = False  # layers stopped or came back: somebody may have to change
         self.update(spec)
 
     def update(self, spec: UpTrackSpec) -> None:
@@ -81,27 +83,29 @@ class UpTrack:
         For a packet that came by RTX, `header` tells of the original one, though `packet` is as it came.
         """
         second, _, timestamp, _, _, _, start, end = header
-        if layer.codec is not codec or not layer.flowing:
-            self._started(layer, codec, now)
-        if self._taps:
-            self._read_along(layer, codec, packet, header, now)
         forwarding = self._forwarding[layer.index]
         if start == end:
             for down in forwarding:
                 down.padding(sequence)
+            if layer.codec is codec:
+                self._read_along(layer, codec, packet, header, now)
             return
+        if layer.codec is not codec or not layer.flowing:
+            self._started(layer, codec, now)
+        if self._taps:
+            self._read_along(layer, codec, packet, header, now)
         marker = second & MARKER
         layer.octets += end - start
         if newest:
-            layer.last_at = now
-            if marker:
-                layer.frame_ended(now)
+            layer.passed(marker, now)
         description = DESCRIBERS.get(codec.name, describe_other)(packet, start, end)
         key = description[0] and newest
         if not self.video:
             self._hear(elements)
         elif key:
             layer.key_frame_came(frame_size(codec.name, packet, start, end))
+        elif layer.key_frame_wanted:
+            self._ask_for(layer, now)
         waiting = self._waiting[layer.index]
         if not forwarding and not waiting:
             return
@@ -141,8 +145,13 @@ class UpTrack:
         if layer.codec is not codec:
             layer.codec = codec
             for tap, max_layer in self._taps:
-                self._introduce(tap, max_layer, layer, now)
-        self._route_all(now)
+                self._introduce(tap, max_layer, layer)
+        for down in self.downs.values():
+            # After a pause of everything, the layers come back one by one: who has one already waits a tick for it.
+            if down.layer is None or down.layer is layer or down.layer.flowing:
+                self.route(down)
+            else:
+                self._unsettled = True
 
     def sender_report(self, layer: Layer, ntp: int, rtp: int, now: float) -> None:
         """The publisher's clock, passed on at once: a late report would be a wrong one."""
@@ -169,8 +178,30 @@ class UpTrack:
         del self.downs[down.spec.down]
         self._detach(down)
 
-    def route(self, down: DownTrack, now: float) -> None:
-        """Bring `down` to the layer it should get, at that layer's next key frame."""
+    def carry(self, layer: Layer, ssrc: int, receiver: Receiver) -> None:
+        """`ssrc` carries `layer` from now on, under numbers of its own: whoever gets the layer starts anew."""
+        layer.bind(ssrc, receiver)
+        for down in self.downs.values():
+            if layer in (down.layer, down.target):
+                self._detach(down)
+            down.forget(layer)
+
+    def interrupted(self, layer: Layer) -> None:
+        """So much is lost that only a new start helps: subscribers shall neither miss nor ask for all of that."""
+        for down in tuple(self._forwarding[layer.index]):
+            self._detach(down)
+            self.route(down)
+
+    def close(self) -> None:
+        """The track has ended; its subscribers get nothing more."""
+        for layer in self.layers:
+            layer.flowing = False
+        for down in self.downs.values():
+            self._detach(down)
+        self._taps.clear()
+
+    def route(self, down: DownTrack) -> None:
+        """Bring `down` to the layer it should get, at that layer's next key frame. `ask` asks for it."""
         target = self._target(down)
         if target is down.target:
             return
@@ -182,11 +213,12 @@ class UpTrack:
         down.target = target
         if target is not down.layer:
             self._waiting[target.index].append(down)
-            self.want_key_frame(target, now)
+            target.key_frame_wanted = self.video
 
-    def _route_all(self, now: float) -> None:
+    def _route_all(self) -> None:
+        self._unsettled = False
         for down in self.downs.values():
-            self.route(down, now)
+            self.route(down)
 
     def _target(self, down: DownTrack) -> Layer | None:
         """The best flowing layer up to what the subscriber may have, else the lowest one above.
@@ -195,17 +227,13 @@ class UpTrack:
         """
         if down.max_layer < 0 or not down.ready:
             return None
-        codec = down.spec.codec.name
+        name = down.spec.codec.name
+        layers = [layer for layer in self.layers if layer.codec is not None and layer.codec.name == name]
         best: Layer | None = None
-        for layer in self.layers:
-            if (
-                layer.flowing
-                and layer.codec is not None
-                and layer.codec.name == codec
-                and (best is None or layer.index <= down.max_layer)
-            ):
+        for layer in layers:
+            if layer.flowing and (best is None or layer.index <= down.max_layer):
                 best = layer
-        return best or down.layer
+        return best or (down.layer if down.layer in layers else None)
 
     def _detach(self, down: DownTrack) -> None:
         if down.layer is not None:
@@ -221,17 +249,17 @@ class UpTrack:
 
     # -- readers
 
-    def add_tap(self, tap: PacketTap, max_layer: int, now: float) -> None:
-        """Let `tap` read layers up to `max_layer`, from now on and soon from a key frame."""
+    def add_tap(self, tap: PacketTap, max_layer: int) -> None:
+        """Let `tap` read layers up to `max_layer`, from now on. `ask` asks for the key frames it needs."""
         self._taps.append((tap, max_layer))
         for layer in self.layers:
-            self._introduce(tap, max_layer, layer, now)
+            self._introduce(tap, max_layer, layer)
 
     def remove_tap(self, tap: PacketTap) -> None:
         """`tap` reads no more. One that does not read is fine."""
         self._taps = [(other, max_layer) for other, max_layer in self._taps if other is not tap]
 
-    def _introduce(self, tap: PacketTap, max_layer: int, layer: Layer, now: float) -> None:
+    def _introduce(self, tap: PacketTap, max_layer: int, layer: Layer) -> None:
         if layer.codec is None or not layer.ssrc or layer.index > max_layer:
             return
         name = layer.codec.name if self.video else layer.codec.name.lower()
@@ -239,44 +267,55 @@ class UpTrack:
         tap.layer(layer.ssrc, layer.rid, layer.codec.payload_type, mime_type, layer.codec.clock_rate)
         if layer.report is not None:
             tap.sender_report(layer.ssrc, layer.report.ntp, layer.report.rtp, layer.report.arrival)
-        self.want_key_frame(layer, now)
+        layer.key_frame_wanted = self.video
 
     # -- key frames, time, statistics
 
     def want_key_frame(self, layer: Layer, now: float) -> None:
-        """Ask the publisher for a key frame, now or when the last request is old enough."""
-        if self.video and layer.want_key_frame(now):
+        """Somebody needs a key frame of `layer`."""
+        if self.video:
+            layer.key_frame_wanted = True
+            self._ask_for(layer, now)
+
+    def ask(self, now: float) -> None:
+        """Ask for the key frames that are wanted, as far as earlier requests are old enough."""
+        for layer in self.layers:
+            self._ask_for(layer, now)
+
+    def _ask_for(self, layer: Layer, now: float) -> None:
+        if layer.flowing and layer.key_frame_due(now):
             self._ask_key_frame(layer.ssrc)
 
     def request_key_frame(self, now: float) -> None:
         """A key frame of everything that anybody gets."""
         for layer in self.layers:
-            if layer.flowing and (
-                self._forwarding[layer.index]
-                or self._waiting[layer.index]
-                or any(layer.index <= max_layer for _, max_layer in self._taps)
-            ):
+            if layer.flowing and self.needed(layer):
                 self.want_key_frame(layer, now)
+
+    def needed(self, layer: Layer) -> bool:
+        """Whether anybody gets, awaits or reads `layer`."""
+        return (
+            bool(self._forwarding[layer.index])
+            or bool(self._waiting[layer.index])
+            or any(layer.index <= max_layer for _, max_layer in self._taps)
+        )
 
     def tick(self, now: float) -> None:
         """Notice layers that stopped, repeat requests that went unanswered."""
-        stopped = False
         for layer in self.layers:
             if layer.flowing and self.video and layer.silent(now):
                 layer.flowing = False
-                stopped = True
-            if layer.flowing and layer.repeat_key_frame(now):
-                self._ask_key_frame(layer.ssrc)
-        if stopped:
-            self._route_all(now)
+                self._unsettled = True
+        if self._unsettled:
+            self._route_all()
+        self.ask(now)
         for down in self.downs.values():
             down.tick()
 
-    def ended(self, layer: Layer, now: float) -> None:
+    def ended(self, layer: Layer) -> None:
         """The publisher said goodbye to a layer's stream."""
-        if layer.flowing:
-            layer.flowing = False
-            self._route_all(now)
+        layer.flowing = False
+        self._unsettled = True
 
     def measure(self, elapsed: float) -> None:
         """Take bit rates over the last `elapsed` seconds."""
