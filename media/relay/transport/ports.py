@@ -1,0 +1,261 @@
+"""One UDP socket and one TCP listener for every peer: what arrives goes to the agent whose check proved its address.
+
+STUN is told by its first byte and belongs to whoever's ufrag it names; everything else (RFC 7983) is accepted only from
+an address or connection on which that agent has answered a check. The rest is dropped, counted and never answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from media.relay.transport import stun
+from media.relay.transport.ice import Path
+from media.relay.transport.tcp import TcpPath, TcpPaths
+from palabre.base.clock import Clock
+
+SOCKET_BUFFER = 4 << 20  # bytes: 100 ms of 300 Mbit/s, for bursts of key frames to many
+DATAGRAM = 2048  # bytes: above every path MTU that WebRTC uses
+BATCH = 64  # datagrams per wake-up, then others on the loop have their turn
+EXPIRY_INTERVAL = 1.0  # seconds between two looks for consent that has run out
+_UDP_PRIORITY = 2_130_706_431  # RFC 8445 section 5.1.2.1 for a host candidate
+_TCP_PRIORITY = 1_671_430_143  # lower, so that UDP is preferred where it works
+
+
+@dataclass(frozen=True)
+class PortSettings:
+    """Where to listen; 0 takes any free port. `advertised` are the IP addresses in candidates, `host` by default."""
+
+    host: str
+    udp_port: int
+    tcp_port: int
+    advertised: tuple[str, ...] = ()
+
+
+class Endpoint(Protocol):
+    """The side of a peer that the ports know."""
+
+    @property
+    def session(self) -> int: ...
+
+    def check(self, datagram: bytes, ufrag: str, path: Path, now: float) -> bytes:
+        """Answer an ICE check, or raise `stun.StunError`."""
+        ...
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        """A datagram that is not STUN, from a proved path; never empty."""
+        ...
+
+    def path_closed(self, path: Path) -> None: ...
+
+    def look(self, now: float) -> None:
+        """Called every second, to see whether consent has run out."""
+        ...
+
+
+class UdpPath:
+    """A peer's UDP address, seen from our socket. Equal when the address is."""
+
+    __slots__ = ("_socket", "address")
+
+    def __init__(self, udp: socket.socket, address: tuple[str, int]) -> None:
+        self._socket, self.address = udp, address
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UdpPath) and other.address == self.address
+
+    def __hash__(self) -> int:
+        return hash(self.address)
+
+    def send(self, datagram: bytes) -> None:
+        try:
+            self._socket.sendto(datagram, self.address)
+        except OSError:  # full buffer or a route that vanished: a lost datagram like any other
+            return
+
+    def close(self) -> None:
+        """Nothing to close: the socket is everybody's."""
+
+
+class MediaPorts:
+    """The ports of one relay.
+
+    Concurrency: everything runs on the loop that called `start`. `_by_ufrag` says who may be meant by a check,
+    `_by_address` whose an address is since its check was answered; endpoints are added and removed by their peers.
+    """
+
+    def __init__(self, settings: PortSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._by_ufrag: dict[str, Endpoint] = {}
+        self._by_address: dict[tuple[str, int], Endpoint] = {}
+        self._by_session: dict[int, Endpoint] = {}
+        self._selected: dict[int, Path] = {}
+        self._drops: Counter[str] = Counter()
+        self._sessions = 0
+        self._udp: socket.socket | None = None
+        self._tcp = TcpPaths(self._stun, self._from_tcp, self._tcp_closed, self.drop)
+        self._timer: asyncio.TimerHandle | None = None
+        self.udp_port = self.tcp_port = 0
+
+    async def start(self) -> None:
+        """Open both ports. Raises `OSError`."""
+        loop = asyncio.get_running_loop()
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        udp.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            udp.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+        try:
+            udp.bind((self._settings.host, self._settings.udp_port))
+            self.tcp_port = await self._tcp.start(self._settings.host, self._settings.tcp_port)
+        except OSError:
+            udp.close()
+            raise
+        self._udp, self.udp_port = udp, udp.getsockname()[1]
+        loop.add_reader(udp.fileno(), self._readable)
+        self._timer = loop.call_later(EXPIRY_INTERVAL, self._look)
+
+    async def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._udp is not None:
+            asyncio.get_running_loop().remove_reader(self._udp.fileno())
+            self._udp.close()
+            self._udp = None
+        await self._tcp.stop()
+
+    def candidates(self) -> tuple[str, ...]:
+        """Candidate attributes for our SDP, without `a=` (RFC 8839, RFC 6544)."""
+        lines = []
+        for index, address in enumerate(self._addresses()):
+            udp = f"udp {_UDP_PRIORITY - index} {address} {self.udp_port} typ host"
+            tcp = f"tcp {_TCP_PRIORITY - index} {address} {self.tcp_port} typ host tcptype passive"
+            lines += [f"candidate:{index * 2 + 1} 1 {udp}", f"candidate:{index * 2 + 2} 1 {tcp}"]
+        return tuple(lines)
+
+    def _addresses(self) -> tuple[str, ...]:
+        """What clients are told: `advertised`, else the address we listen on, else this machine's own."""
+        if self._settings.advertised:
+            return self._settings.advertised
+        if not ipaddress.ip_address(self._settings.host).is_unspecified:
+            return (self._settings.host,)
+        return (_own_address(),)
+
+    def send(self, session: int, datagram: bytes) -> None:
+        """Send on the session's selected path; the plane's `Output`. Dropped while there is none."""
+        path = self._selected.get(session)
+        if path is None:
+            self.drop("no_path")
+        else:
+            path.send(datagram)
+
+    def drops(self) -> Mapping[str, int]:
+        """What was dropped, by reason."""
+        return self._drops
+
+    def drop(self, reason: str) -> None:
+        self._drops[reason] += 1
+
+    # -- endpoints
+
+    def next_session(self) -> int:
+        self._sessions += 1
+        return self._sessions
+
+    def add(self, endpoint: Endpoint, ufrag: str) -> None:
+        """From now on checks for `ufrag` are its."""
+        self._by_ufrag[ufrag] = endpoint
+        self._by_session[endpoint.session] = endpoint
+
+    def remove_ufrag(self, ufrag: str) -> None:
+        self._by_ufrag.pop(ufrag, None)
+
+    def select(self, endpoint: Endpoint, path: Path | None) -> None:
+        """What `send` uses for this endpoint."""
+        if path is None:
+            self._selected.pop(endpoint.session, None)
+        else:
+            self._selected[endpoint.session] = path
+
+    def remove_path(self, endpoint: Endpoint, path: Path) -> None:
+        if self._by_address.get(path.address) is endpoint:
+            del self._by_address[path.address]
+        path.close()
+
+    def remove(self, endpoint: Endpoint, ufrags: tuple[str, ...], paths: tuple[Path, ...]) -> None:
+        """The peer is gone."""
+        for ufrag in ufrags:
+            self.remove_ufrag(ufrag)
+        for path in paths:
+            self.remove_path(endpoint, path)
+        self._selected.pop(endpoint.session, None)
+        self._by_session.pop(endpoint.session, None)
+
+    # -- arrivals
+
+    def _readable(self) -> None:
+        udp = self._udp
+        if udp is None:
+            return
+        now = self._clock.monotonic()
+        for _ in range(BATCH):
+            try:
+                datagram, address = udp.recvfrom(DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error of an earlier send, told here by the kernel
+                continue
+            if not datagram:
+                self.drop("empty")
+            elif datagram[0] < 4:
+                self._stun(datagram, UdpPath(udp, address[:2]), now)
+            elif (endpoint := self._by_address.get(address[:2])) is not None:
+                endpoint.receive(datagram, now)
+            else:
+                self.drop("unknown_address")
+
+    def _stun(self, datagram: bytes, path: Path, now: float | None = None) -> Endpoint | None:
+        """Answer a check; the endpoint whose it was, or None when it was dropped."""
+        now = self._clock.monotonic() if now is None else now
+        try:
+            ufrag = stun.local_ufrag(datagram)
+            endpoint = self._by_ufrag.get(ufrag)
+            if endpoint is None:
+                self.drop("unknown_ufrag")
+                return None
+            answer = endpoint.check(datagram, ufrag, path, now)
+        except stun.StunError:
+            self.drop("stun")
+            return None
+        if isinstance(path, UdpPath):
+            self._by_address[path.address] = endpoint
+        path.send(answer)
+        return endpoint
+
+    def _from_tcp(self, endpoint: Endpoint, datagram: bytes) -> None:
+        endpoint.receive(datagram, self._clock.monotonic())
+
+    def _tcp_closed(self, endpoint: Endpoint, path: TcpPath) -> None:
+        endpoint.path_closed(path)
+
+    def _look(self) -> None:
+        now = self._clock.monotonic()
+        for endpoint in list(self._by_session.values()):
+            endpoint.look(now)
+        self._timer = asyncio.get_running_loop().call_later(EXPIRY_INTERVAL, self._look)
+
+
+def _own_address() -> str:
+    """The address this machine uses towards others; asks the routing table, sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

@@ -1,0 +1,156 @@
+"""ICE over TCP: one listener, framed datagrams, one path per connection (RFC 6544 passive, RFC 4571 framing)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+MAX_CONNECTIONS = 4096  # for a machine of a few hundred participants; far below the usual limit on open files
+UNPROVED_SECONDS = 10.0  # a connection without an answered check by then is not one of ours
+WRITE_BUFFER = 1 << 20  # bytes: about 3 s of a 3 Mbit/s call; what is older is better lost than late
+MAX_FRAME = 2048  # bytes: as large as a datagram may be
+
+
+class FrameError(ValueError):
+    """A frame longer than any datagram that WebRTC sends."""
+
+
+class FrameReader:
+    """Cuts a stream into RFC 4571 frames: two bytes of length, then the datagram."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """The frames that are whole now. Raises `FrameError`. Holds at most one frame."""
+        self._buffer += data
+        frames = []
+        position = 0
+        while position + 2 <= len(self._buffer):
+            length = self._buffer[position] << 8 | self._buffer[position + 1]
+            if length > MAX_FRAME:
+                raise FrameError(f"a frame of {length} bytes")
+            if position + 2 + length > len(self._buffer):
+                break
+            frames.append(bytes(self._buffer[position + 2 : position + 2 + length]))
+            position += 2 + length
+        del self._buffer[:position]
+        return frames
+
+
+def frame(datagram: bytes) -> bytes:
+    return len(datagram).to_bytes(2, "big") + datagram
+
+
+class TcpPath:
+    """A connection; its peer's address is what a check is answered with."""
+
+    def __init__(self, transport: asyncio.Transport, drop: Callable[[str], None]) -> None:
+        self._transport = transport
+        self._drop = drop
+        host, port = transport.get_extra_info("peername")[:2]
+        self.address: tuple[str, int] = (host, port)
+
+    def send(self, datagram: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > WRITE_BUFFER:
+            self._drop("tcp_slow")
+            return
+        self._transport.write(frame(datagram))
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, paths: TcpPaths) -> None:
+        self._paths = paths
+        self._reader = FrameReader()
+        self._endpoint: Any = None
+        self._path: TcpPath
+        self._transport: asyncio.Transport
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._path = TcpPath(transport, self._paths.drop)
+        if not self._paths.admit(self):
+            transport.abort()
+            return
+        self._deadline = asyncio.get_running_loop().call_later(UNPROVED_SECONDS, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            frames = self._reader.receive(data)
+        except FrameError:
+            self._paths.drop("tcp_frame")
+            self._transport.abort()
+            return
+        for datagram in frames:
+            self._datagram(datagram)
+
+    def _datagram(self, datagram: bytes) -> None:
+        if not datagram:
+            self._paths.drop("empty")
+        elif datagram[0] < 4:
+            self._endpoint = self._paths.stun(datagram, self._path) or self._endpoint
+            if self._endpoint is not None and self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+        elif self._endpoint is not None:
+            self._paths.datagram(self._endpoint, datagram)
+        else:
+            self._paths.drop("unknown_address")
+
+    def _give_up(self) -> None:
+        self._paths.drop("tcp_unproved")
+        self._transport.abort()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._paths.leave(self)
+        if self._endpoint is not None:
+            self._paths.closed(self._endpoint, self._path)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+class TcpPaths:
+    """The listener and its connections. The callbacks are those of `MediaPorts`."""
+
+    def __init__(
+        self,
+        stun: Callable[[bytes, TcpPath], Any],
+        datagram: Callable[[Any, bytes], None],
+        closed: Callable[[Any, TcpPath], None],
+        drop: Callable[[str], None],
+    ) -> None:
+        self.stun, self.datagram, self.closed, self.drop = stun, datagram, closed, drop
+        self._connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port."""
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), host, port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.abort()
+
+    def admit(self, connection: _Connection) -> bool:
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self.drop("tcp_full")
+            return False
+        self._connections.add(connection)
+        return True
+
+    def leave(self, connection: _Connection) -> None:
+        self._connections.discard(connection)
