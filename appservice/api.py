@@ -18,6 +18,7 @@ from mautrix.api import HTTPAPI, Method, PathBuilder
 from mautrix.errors import MatrixConnectionError, MatrixRequestError, make_request_error
 from yarl import URL
 
+from appservice.events import decode_json
 from palabre.base.errors import CallerError
 from palabre.base.metrics import counter
 
@@ -72,7 +73,7 @@ class HomeserverApi(HTTPAPI):
         min_iter_size: int = 25 * 1024 * 1024,
         sensitive: bool = False,
     ) -> Any:
-        """As mautrix's; `retry_count` is ignored."""
+        """As mautrix's; `retry_count` is ignored. `content` may be a function that makes the body anew for each try."""
         loop = asyncio.get_running_loop()
         give_up = None if self._patience is None else loop.time() + self._patience
         attempt = 0
@@ -81,12 +82,11 @@ class HomeserverApi(HTTPAPI):
                 return await super().request(
                     method,
                     path,
-                    content,
+                    content() if callable(content) else content,
                     dict(headers or {}),
                     dict(query_params or {}),
                     retry_count=0,
                     min_iter_size=min_iter_size,
-                    sensitive=True,  # nothing that people write belongs into logs, not even at debug level
                 )
             except (MatrixConnectionError, MatrixRequestError, TimeoutError) as problem:
                 wait = delay_before_retry(problem, attempt, random.random())  # noqa: S311  jitter
@@ -97,6 +97,9 @@ class HomeserverApi(HTTPAPI):
                 retried.labels(reason_of(problem)).inc()
             attempt += 1
             await asyncio.sleep(wait)
+
+    def _log_request(self, *_args: Any) -> None:
+        """Nothing that people write belongs into logs, not even at debug level."""
 
     async def _send(
         self,
@@ -110,7 +113,7 @@ class HomeserverApi(HTTPAPI):
         async with sending as response:
             if not 200 <= response.status < 300:
                 raise refusal(response.status, response.headers, await response.content.read(MAX_REFUSAL))
-            return await response.json(), response
+            return await response.json(loads=decode_json), response
 
 
 def delay_before_retry(problem: Exception, attempt: int, chance: float) -> float | None:

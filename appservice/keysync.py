@@ -1,0 +1,60 @@
+"""The bot's own `/sync`: messages to its device, changed device lists, counts of its keys; nothing of rooms.
+
+Room events come by transaction. Room keys don't: Synapse drops what goes to devices while the service is away, so they
+are fetched here, where the homeserver keeps them until the next sync acknowledges them (element-hq/synapse#14710).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+import structlog
+from mautrix.api import Method, Path
+from mautrix.errors import MatrixRequestError
+
+from appservice.api import HomeserverApi
+from appservice.crypto import Encryption
+
+WAIT_MILLISECONDS = 30_000
+PAUSE_AFTER_REFUSAL = 10.0  # seconds; a refused sync means that the device is gone, which `repair` mends
+
+log = structlog.get_logger("matrix")
+
+_NOTHING = {"types": [], "limit": 0}
+_FILTER = json.dumps(
+    {
+        "presence": _NOTHING,
+        "account_data": _NOTHING,
+        "room": {
+            "timeline": _NOTHING | {"lazy_load_members": True},
+            "state": _NOTHING,
+            "ephemeral": _NOTHING,
+            "account_data": _NOTHING,
+        },
+    }
+)
+
+
+async def sync_keys(
+    api: HomeserverApi,
+    encryption: Encryption,
+    arrived: Callable[[list[str]], Awaitable[None]],
+    repair: Callable[[], Awaitable[None]],
+) -> None:
+    """Sync until cancelled. `arrived` is given the ids of room keys; `repair` makes the device anew."""
+    while True:
+        query = {"filter": _FILTER, "set_presence": "offline", "timeout": "0"}
+        if encryption.since:
+            query |= {"since": encryption.since, "timeout": str(WAIT_MILLISECONDS)}
+        try:
+            answer = await api.request(Method.GET, Path.v3.sync, query_params=query)
+        except MatrixRequestError as problem:
+            log.warning("the homeserver refused to sync", errcode=problem.errcode, status=problem.http_status)
+            await asyncio.sleep(PAUSE_AFTER_REFUSAL)
+            await repair()
+            continue
+        keys = await encryption.take_in(answer)
+        if keys:
+            await arrived(keys)
