@@ -6,6 +6,7 @@ A token says what was true when it was given; this asks again what can have chan
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Awaitable, Callable
 
 from appservice.seams import MatrixPort
 from bridge import access
@@ -19,11 +20,19 @@ from palabre.base.errors import CallerError
 class CallAdmission:
     """Implements `media.relay.seams.Admission` for the embedded relay; everything else is refused."""
 
-    def __init__(self, matrix: MatrixPort, meetings: MeetingStore, calls: CallStore, policy: RoomPolicy) -> None:
+    def __init__(
+        self,
+        matrix: MatrixPort,
+        meetings: MeetingStore,
+        calls: CallStore,
+        policy: RoomPolicy,
+        ready: Callable[[], Awaitable[object]],
+    ) -> None:
         self._matrix = matrix
         self._meetings = meetings
         self._calls = calls
         self._policy = policy
+        self._ready = ready
 
     async def admit(self, grants: Grants) -> Grants:
         """Narrow the grants to what the person may do now. Raises `CallerError` with a reason for the page."""
@@ -31,6 +40,7 @@ class CallAdmission:
             raise CallerError(
                 "hidden_refused", "Nobody listens here unseen: hidden participants are refused.", status=403
             )
+        await self._ready()
         call = await self._calls.by_room(grants.room)
         if call is None:
             raise CallerError("call_not_found", "There is no such call. Open the meeting again.", status=404)

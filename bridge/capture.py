@@ -6,7 +6,7 @@ Every tap is opened by `bridge.consent`; what is made of the tracks afterwards i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ import structlog
 
 from bridge import room_state, wording
 from bridge.call_store import Call, CallStore
-from bridge.capture_store import Capture, CaptureStore
+from bridge.capture_store import Capture, CaptureStore, State
 from bridge.consent import ConsentGate, Event, TapKey
 from bridge.consent_store import Answer, ConsentStore, Kind
 from bridge.meetings import Meeting, MeetingStore
@@ -41,11 +41,13 @@ class CaptureFiles(Protocol):
         """A new file for this track."""
         ...
 
-    def withdrawn(self, person: Person) -> None:
-        """They took their consent back; their tracks are closed already."""
+    def withdrawn(self, identity: str) -> None:
+        """Its person took their consent back; its tracks are closed already."""
         ...
 
-    def close(self) -> None: ...
+    async def close(self) -> None:
+        """Everything is on disk afterwards."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Captures:
     """Starts, stops and follows captures. Implements `bridge.calls.CallObserver`.
 
     Concurrency: `_lock` orders starts, stops, answers and comings and goings, so that whoever comes while a capture
-    starts is asked exactly once. Nothing waits for the network inside it.
+    starts is asked exactly once. Nothing waits for the network inside it, only for the database and the disk; taking a
+    consent back closes taps before it waits for the lock.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class Captures:
         relay: RelayControl,
         clock: Clock,
         *,
-        open_files: Callable[[Capture], CaptureFiles],
+        open_files: Callable[[Capture], Awaitable[CaptureFiles]],
         ended: Callable[[], None],
     ) -> None:
         self._settings = settings
@@ -142,10 +145,14 @@ class Captures:
 
         Returns the person's answers. Raises `CallerError("no_call")`.
         """
+        kinds = tuple(kinds)
+        call = await self._calls.open_call(meeting.id)
+        if call is None:
+            raise CallerError("no_call", "No call is running in this room. Start one first.", status=409)
+        if not agree:
+            for kind in kinds:
+                self._gate.close_taps(call.id, kind, person.key)
         async with self._lock:
-            call = await self._calls.open_call(meeting.id)
-            if call is None:
-                raise CallerError("no_call", "No call is running in this room. Start one first.", status=409)
             for kind in kinds:
                 before = await self._gate.answer(call.id, person.key, kind)
                 await self._gate.happen(call.id, person.key, kind, Event.AGREE if agree else Event.DECLINE, how)
@@ -153,7 +160,8 @@ class Captures:
                 if running is not None and agree:
                     await self._read_tracks(call, running, person)
                 elif running is not None and before is Answer.YES:
-                    running.files.withdrawn(person)
+                    for identity in await self._identities(call, person):
+                        running.files.withdrawn(identity)
             await self._show_consents(call, person)
             return await self._answers(call.id, person)
 
@@ -215,18 +223,39 @@ class Captures:
                 call = await self._calls.get(running.capture.call)
                 await self._finish(await self._meetings.get(call.meeting), running, interrupted=True)
 
+    async def broke(self, capture_id: str) -> None:
+        """The disk takes no more of this capture: what there is of it is made and posted, marked interrupted."""
+        async with self._lock:
+            for call_id, kinds in list(self._running.items()):
+                for running in [one for one in kinds.values() if one.capture.id == capture_id]:
+                    call = await self._calls.get(call_id)
+                    meeting = await self._meetings.get(call.meeting)
+                    await self._finish(meeting, running, interrupted=True)
+                    self._show(meeting, call)
+                    await self._show_consents(call)
+        self._poster.wake()
+
     # Steps, all under the lock.
 
     async def _begin(self, meeting: Meeting, call: Call, person: Person, kind: Kind, capture_id: str, how: str) -> None:
+        if kind in self._of(call) or await self._store.exists(capture_id):
+            return
+        capture = Capture(
+            capture_id, call.id, kind, person, self._clock.wall(), None, interrupted=False, state=State.RUNNING
+        )
+        try:
+            files = await self._open_files(capture)
+        except OSError as error:
+            log.exception("capture could not be stored", kind=kind.value)
+            raise CallerError(
+                "capture_not_stored", "Nothing can be stored just now; whoever runs this service must look.", status=503
+            ) from error
         body = wording.capture_started(meeting.language, kind, person.name, self._settings.command_prefix)
         async with transaction(self._database):
-            if not await self._store.begin(capture_id, call.id, kind, person, self._clock.wall()):
-                return
+            await self._store.begin(capture)
             key = stable_id("capture", capture_id, "started")
             await self._posts.add(Post(key, call.id, PostKind.TEXT, {"body": body}))
-        capture = await self._store.get(capture_id)
-        running = Running(capture, self._open_files(capture))
-        self._running.setdefault(call.id, {})[kind] = running
+        running = self._running.setdefault(call.id, {})[kind] = Running(capture, files)
         log.info("capture started", call=loggable(call.id), kind=kind.value, how=how)
         await self._gate.happen(call.id, person.key, kind, Event.AGREE, "started")
         for present in await self._people(call):
@@ -236,10 +265,10 @@ class Captures:
     async def _finish(self, meeting: Meeting, running: Running, *, interrupted: bool) -> None:
         capture = running.capture
         self._gate.close_taps(capture.call, capture.kind)
-        running.files.close()
         self._running[capture.call].pop(capture.kind)
         if not self._running[capture.call]:
             del self._running[capture.call]
+        await running.files.close()
         body = wording.capture_stopped(meeting.language, capture.kind)
         async with transaction(self._database):
             await self._store.end(capture.id, self._clock.wall(), interrupted=interrupted)

@@ -34,7 +34,7 @@ class Capture:
     ended_at: float | None
     interrupted: bool
     state: State
-    attempts: int  # to make the artefacts
+    attempts: int = 0  # to make the artefacts
 
 
 class CaptureStore:
@@ -43,23 +43,22 @@ class CaptureStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, capture: str, call: CallId, kind: Kind, person: Person, at: float) -> bool:
-        """False, and nothing changes, if one of this kind runs in the call or this one was begun before."""
-        known = await self._database.fetchval("SELECT 1 FROM bridge_capture WHERE id = $1", capture)
-        if known or await self.running(call, kind):
-            return False
+    async def exists(self, capture: str) -> bool:
+        return bool(await self._database.fetchval("SELECT 1 FROM bridge_capture WHERE id = $1", capture))
+
+    async def begin(self, capture: Capture) -> None:
+        """Store a new one. Its call must have none of this kind running."""
         await self._database.execute(
             """INSERT INTO bridge_capture (id, call, kind, started_by, started_name, started_at, state)
                VALUES ($1, $2, $3, $4, $5, $6, $7)""",
-            capture,
-            call,
-            kind.value,
-            person.key,
-            person.name,
-            at,
-            State.RUNNING.value,
+            capture.id,
+            capture.call,
+            capture.kind.value,
+            capture.started_by.key,
+            capture.started_by.name,
+            capture.started_at,
+            capture.state.value,
         )
-        return True
 
     async def end(self, capture: str, at: float, *, interrupted: bool) -> None:
         await self._database.execute(

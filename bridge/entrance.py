@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -57,6 +58,7 @@ class Entrance:
         store: CallStore,
         calls: Calls,
         clock: Clock,
+        ready: Callable[[], Awaitable[object]],
     ) -> None:
         self._settings = settings
         self._matrix = matrix
@@ -66,6 +68,7 @@ class Entrance:
         self._store = store
         self._calls = calls
         self._clock = clock
+        self._ready = ready
 
     async def open_with_openid(self, server_name: str, access_token: str, room_id: RoomId) -> Opened:
         """A session for a member of the room, bound to the room's meeting, which is made if there is none."""
@@ -109,6 +112,7 @@ class Entrance:
 
     async def _standing(self, session: Session, meeting_id: MeetingId) -> tuple[Meeting, RoomView | None, Permissions]:
         """The meeting, the room's view of the person (None for guests) and their permissions."""
+        await self._ready()
         session.require(meeting_id)
         meeting = await self._meetings.get(meeting_id)
         user_id = session.person.user_id

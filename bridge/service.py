@@ -5,11 +5,34 @@
 
 from __future__ import annotations
 
-from appservice.seams import CommandHandler, MatrixPort
+import asyncio
+
+from appservice.seams import MatrixPort
+from bridge.admission import CallAdmission
+from bridge.artefact_store import ArtefactStore
+from bridge.artefacts import Artefacts, RunWorker
+from bridge.call_store import CallStore
+from bridge.calls import Calls
+from bridge.capture import CaptureFiles, Captures
+from bridge.capture_store import Capture, CaptureStore
+from bridge.command_log import CommandLog
+from bridge.commands import Commands
+from bridge.conference import Conference
+from bridge.consent import ConsentGate
+from bridge.consent_store import ConsentStore
+from bridge.entrance import Entrance
+from bridge.files import Folders, master_key, open_journals
+from bridge.jobs import run_worker
+from bridge.meetings import MeetingStore
+from bridge.openid import OpenIdVerifier
+from bridge.posts import Poster, PostStore
+from bridge.sessions import SessionStore
 from bridge.settings import BridgeSettings
-from media.relay.seams import Admission, RelayControl, RelayListener
+from media.recorder.errors import CaptureError
+from media.relay.seams import RelayControl
 from palabre.base.clock import Clock
 from palabre.base.database import Database
+from palabre.base.http import OutboundHttp
 from palabre.base.tasks import Supervisor
 
 
@@ -17,13 +40,9 @@ class BridgeService:
     """One per process. Owns nothing of what it is given but the tasks it spawns on `tasks`.
 
     Order in the composition root: build the bot and the relay, build this, give `commands` to the bot and `admission`
-    and `listener` to the relay, `await start()`, then let the relay and the bot take work. `await close()` before the
-    relay, the bot and the database end.
+    and `listener` to the relay, start the relay, `await start()`. What comes before `start` is done waits for it.
+    `await close()` before the relay, the bot and the database end.
     """
-
-    admission: Admission
-    listener: RelayListener
-    commands: CommandHandler
 
     def __init__(
         self,
@@ -32,15 +51,98 @@ class BridgeService:
         matrix: MatrixPort,
         relay: RelayControl,
         *,
-        http: object,  # palabre.base.http: the outbound client with the address guard
+        http: OutboundHttp,
         clock: Clock,
         tasks: Supervisor,
+        worker: RunWorker = run_worker,
     ) -> None:
         self.settings = settings
-        self.tasks = tasks
+        self.server_name = matrix.server_name
+        self._database = database
+        self._clock = clock
+        self._tasks = tasks
+        self._recovered = asyncio.Event()
+        self._folders = Folders(settings.data_directory, master_key(settings.master_key.get_secret_value()))
+        meetings = MeetingStore(database, clock)
+        store = CallStore(database, clock)
+        capture_store, consents, posts = CaptureStore(database), ConsentStore(database), PostStore(database, clock)
+        self._artefacts = Artefacts(
+            settings,
+            database,
+            meetings,
+            store,
+            capture_store,
+            consents,
+            ArtefactStore(database),
+            posts,
+            matrix,
+            self._folders,
+            clock,
+            run_worker=worker,
+            written=lambda: self._poster.wake(),
+        )
+        self._poster = Poster(
+            posts, matrix, tasks, make_file=self._artefacts.make_file, settled=self._artefacts.settled
+        )
+        self.captures = Captures(
+            settings,
+            database,
+            meetings,
+            store,
+            capture_store,
+            consents,
+            ConsentGate(consents, relay, clock),
+            posts,
+            self._poster,
+            relay,
+            clock,
+            open_files=self._open_files,
+            ended=self._artefacts.wake,
+        )
+        self.listener = Calls(
+            database,
+            meetings,
+            store,
+            posts,
+            self._poster,
+            relay,
+            clock,
+            base_url=settings.base_url,
+            observer=self.captures,
+        )
+        ready = self._recovered.wait
+        self.admission = CallAdmission(matrix, meetings, store, settings.policy, ready)
+        self.commands = Commands(
+            settings, matrix, relay, meetings, store, self.captures, CommandLog(database, clock), ready
+        )
+        openid = OpenIdVerifier(settings.openid, http, clock)
+        sessions = SessionStore(database, clock, settings.session_ttl)
+        self.entrance = Entrance(settings, matrix, openid, sessions, meetings, store, self.listener, clock, ready)
+        self.conference = Conference(self.entrance, matrix, store, self.captures)
 
     async def start(self) -> None:
         """Finish what a crash left: calls, captures, jobs and posts; then keep them going."""
+        await self.captures.recover()
+        await self.listener.recover()
+        self._recovered.set()
+        self._tasks.spawn("call events", self.listener.run())
+        self._tasks.spawn("calls alive", self.listener.keep_alive())
+        self._tasks.spawn("poster", self._poster.run())
+        self._tasks.spawn("artefacts", self._artefacts.run())
 
     async def close(self) -> None:
-        """Close running captures cleanly (the next start makes their artefacts) and end the workers."""
+        """Close running captures cleanly; the next start makes their artefacts."""
+        await self.captures.close()
+
+    async def _open_files(self, capture: Capture) -> CaptureFiles:
+        loop = asyncio.get_running_loop()
+
+        def on_error(error: CaptureError) -> None:
+            loop.call_soon_threadsafe(self._capture_failed, capture.id, error)
+
+        return await open_journals(self._folders, capture, self._clock, on_error)
+
+    def _capture_failed(self, capture_id: str, error: CaptureError) -> None:
+        """The disk is full or broken. The call goes on; the capture ends when nothing more is written."""
+        if error.fatal:
+            self._tasks.spawn("capture broke", self.captures.broke(capture_id))

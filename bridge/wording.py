@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.consent_store import Kind
+from bridge.summary import Presence
 from palabre.base.ids import MeetingId
 from palabre.base.words import say
 
@@ -12,6 +13,7 @@ from palabre.base.words import say
 CALL_FIELD = "org.palabre.call"
 NAMES_SHOWN = 30  # more people are counted, not listed
 NAME_LIMIT = 60  # characters
+EXCERPT_LINE = 200  # characters of a line of the transcript: the file has the rest
 
 
 def meeting_link(base_url: str, meeting: MeetingId) -> str:
@@ -60,3 +62,56 @@ def capture_started(language: str, kind: Kind, name: str, prefix: str) -> str:
 
 def capture_stopped(language: str, kind: Kind) -> str:
     return say(language, f"room.capture.stopped.{kind.value}")
+
+
+def artefact_text(
+    language: str,
+    kind: Kind,
+    duration: float,
+    there: Presence,
+    *,
+    interrupted: bool,
+    excerpt: Sequence[tuple[str, str]],
+) -> str:
+    """The short message with the files: how long, who was there, who is missing, how it begins (name and words)."""
+    lines = [
+        say(
+            language,
+            f"room.artefact.{kind.value}",
+            duration=duration_words(duration),
+            names=names_words(language, there.present),
+        )
+    ]
+    lines += _missing(language, kind, there)
+    if there.partly:
+        lines.append(say(language, "room.artefact.partly", names=names_words(language, there.partly)))
+    if interrupted:
+        lines.append(say(language, "room.artefact.interrupted"))
+    if excerpt:
+        lines += ["", say(language, "room.artefact.begins")]
+        lines += [f"{clean_name(name)}: {_one_line(text)}" for name, text in excerpt]
+    return "\n".join(lines)
+
+
+def nothing_captured(language: str, kind: Kind, there: Presence) -> str:
+    return "\n".join([say(language, f"room.artefact.nothing.{kind.value}"), *_missing(language, kind, there)])
+
+
+def artefact_failed(language: str, kind: Kind, code: str, reference: str, days: int) -> str:
+    """One sentence for a failure; what people can't do anything about is told with a reference for those who can."""
+    if code == "models_missing":
+        return say(language, "room.artefact.no_speech_engine")
+    if code in ("recording_too_large", "file_too_large"):
+        return say(language, "room.artefact.too_large", days=days)
+    return say(language, f"room.artefact.failed.{kind.value}", reference=reference, days=days)
+
+
+def _missing(language: str, kind: Kind, there: Presence) -> list[str]:
+    if not there.missing:
+        return []
+    return [say(language, f"room.artefact.missing.{kind.value}", names=names_words(language, there.missing))]
+
+
+def _one_line(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= EXCERPT_LINE else words[: EXCERPT_LINE - 1].rstrip() + "…"

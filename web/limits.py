@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from palabre.base.errors import CallerError
 
@@ -72,12 +73,12 @@ def caller_address(peer: str, forwarded_for: str, trusted: tuple[str, ...]) -> s
     return _subscriber(address)
 
 
-def _within(text: str, networks: list[object]) -> bool:
+def _within(text: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     try:
         address = ip_address(text)
     except ValueError:
         return False
-    return any(address in network for network in networks)  # type: ignore[operator]
+    return any(address in network for network in networks)
 
 
 def _subscriber(text: str) -> str:

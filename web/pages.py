@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, TemplateError
+from jinja2 import Environment, FileSystemLoader, TemplateNotFound
 from markupsafe import Markup
 
 from palabre.base.words import FALLBACK, LANGUAGES, choose_language, say
@@ -54,8 +54,8 @@ class Pages:
             html = self._templates.get_template("index.html").render(
                 nonce=nonce, lang=language, config_json=script_json(self._config())
             )
-        except TemplateError as error:
-            log.error("the call page is not built: run `make web`", reason=str(error))
+        except TemplateNotFound:
+            log.warning("the call page is not built: run `make web`")
             return web.Response(status=503, text=say(language, "page.not_built"), headers=plain_headers())
         headers = page_headers(nonce, self._livekit_url, self._settings.frame_ancestors)
         return web.Response(text=html, content_type="text/html", headers={**headers, "Vary": "Accept-Language"})
