@@ -1,4 +1,4 @@
-"""A WebRTC client of aiortc's and aioice's own objects: full ICE, DTLS client, SCTP; the opposite of the relay in tests."""
+"""A WebRTC client of aiortc's and aioice's own objects: full ICE, DTLS client, SCTP; what relays face in tests."""
 
 from __future__ import annotations
 

@@ -1,0 +1,258 @@
+"""Four ways to stop a call that aiortc 1.16 and aioice 0.13 leave open (D1 to D4): here they stop nobody else's.
+
+Each attack goes against a live connection while a second one carries messages. The companions at the end show the same
+bytes at work on the unguarded libraries.
+"""
+
+import asyncio
+import resource
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from aioice import stun
+from google_crc32c import value as crc32c
+
+from media.relay.plane import PythonPlane
+from media.relay.transport.dtls import DtlsCertificate
+from media.relay.transport.peer import PeerTransport
+from media.relay.transport.ports import MediaPorts, PortSettings
+from palabre.base.clock import SystemClock
+from palabre.base.tasks import Supervisor
+from tests.support.webrtc_peer import WebRtcPeer
+
+
+@dataclass
+class Observer:
+    """Writes down what it is told."""
+
+    closed: list[str] = field(default_factory=list)
+    messages: list[bytes] = field(default_factory=list)
+    connected: bool = False
+
+    def transport_connected(self) -> None:
+        self.connected = True
+
+    def transport_closed(self, reason: str) -> None:
+        self.closed.append(reason)
+
+    def channel_opened(self, label: str) -> None: ...
+
+    def channel_message(self, label: str, payload: bytes) -> None:
+        self.messages.append(payload)
+
+
+@dataclass
+class Line:
+    """A client connected to the relay's transport."""
+
+    client: WebRtcPeer
+    peer: PeerTransport
+    observer: Observer
+
+    async def works(self, text: bytes) -> None:
+        """A message still arrives."""
+        channel = next(iter(self.client.sctp._data_channels.values()))
+        channel.send(text)
+        await self.client.wait(lambda: text in self.observer.messages)
+
+
+@dataclass
+class Relay:
+    ports: MediaPorts
+    plane: PythonPlane
+    certificate: DtlsCertificate
+    tasks: Supervisor
+    lines: list[Line] = field(default_factory=list)
+
+    def peer(self) -> tuple[PeerTransport, Observer]:
+        observer = Observer()
+        return PeerTransport(self.ports, self.plane, self.certificate, observer, SystemClock(), self.tasks), observer
+
+    async def connect(self) -> Line:
+        peer, observer = self.peer()
+        client = WebRtcPeer()
+        await client.connect(peer, self.ports)
+        channel = client.channel("_reliable")
+        await client.wait(lambda: channel.readyState == "open")
+        self.lines.append(Line(client, peer, observer))
+        return self.lines[-1]
+
+    def throw(self, *datagrams: bytes) -> None:
+        """From a stranger's address to the media port."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for datagram in datagrams:
+                stranger.sendto(datagram, ("127.0.0.1", self.ports.udp_port))
+
+    async def until_dropped(self, reason: str, count: int = 1) -> None:
+        async with asyncio.timeout(10):
+            while self.ports.drops().get(reason, 0) < count:  # noqa: ASYNC110 - a counter tells nobody
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Relay]:
+    clock, tasks = SystemClock(), Supervisor()
+    ports = MediaPorts(PortSettings("127.0.0.1", 0, 0), clock)
+    relay = Relay(ports, PythonPlane(ports.send), DtlsCertificate(), tasks)
+    await ports.start()
+    try:
+        yield relay
+    finally:
+        for line in relay.lines:
+            await line.peer.close()
+            await line.client.close()
+        await ports.stop()
+        await tasks.close()
+
+
+def malformed_heartbeat(tag: int) -> bytes:
+    """20 bytes: a HEARTBEAT whose parameter says that it is 0 bytes long."""
+    chunk = struct.pack("!BBHHH", 4, 0, 8, 1, 0)
+    header = struct.pack("!HHL", 5000, 5000, tag)
+    return header + struct.pack("<L", crc32c(header + bytes(4) + chunk)) + chunk
+
+
+def short_priority() -> bytes:
+    body = struct.pack("!HH", 6, 3) + b"a:b\0" + struct.pack("!HH", 0x24, 1) + bytes(4)
+    return struct.pack("!HHI", 1, len(body), stun.COOKIE) + bytes(12) + body
+
+
+def alien_record() -> bytes:
+    return b"\x16\xfe\xfd" + bytes(8) + struct.pack("!H", 40) + bytes(40)
+
+
+async def test_d1_a_parameter_of_length_zero_ends_its_sender_and_nobody_else() -> None:
+    async with running() as relay:
+        attacker, other = await relay.connect(), await relay.connect()
+        await attacker.client.dtls._send_data(malformed_heartbeat(attacker.client.sctp._remote_verification_tag))
+        await attacker.client.wait(lambda: attacker.observer.closed == ["sctp_abuse"])
+        await other.works(b"still talking")
+        assert other.observer.closed == []
+        assert relay.ports.drops()["sctp_abuse"] == 1
+
+
+async def test_d2_empty_datagrams_are_counted_and_end_nothing() -> None:
+    async with running() as relay:
+        line = await relay.connect()
+        relay.throw(*[b""] * 20)
+        line.client.ice.connection._nominated[1].protocol.transport.sendto(
+            b"", ("127.0.0.1", relay.ports.udp_port)
+        )  # and from the peer's own, proved address
+        await relay.until_dropped("empty", 20)
+        await line.works(b"still talking")
+        assert line.observer.closed == []
+
+
+async def test_d3_alien_dtls_records_do_not_disturb_a_join_nor_a_call() -> None:
+    async with running() as relay:
+        stop = asyncio.Event()
+
+        async def bombard() -> None:
+            while not stop.is_set():
+                relay.throw(*[alien_record()] * 10)
+                await asyncio.sleep(0.005)
+
+        task = asyncio.create_task(bombard())
+        lines = [await relay.connect() for _ in range(5)]
+        stop.set()
+        await task
+        for line in lines:
+            await line.works(b"joined all the same")
+            assert line.observer.closed == []
+        assert relay.ports.drops()["unknown_address"] > 0
+
+
+async def test_d4_malformed_stun_is_counted_and_reaches_no_exception_handler() -> None:
+    async with running() as relay:
+        errors: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
+        line = await relay.connect()
+        named = short_priority().replace(b"a:b\0", b"a:b\0")
+        body = struct.pack("!HH", 6, len(line.peer.ufrag) + 2) + f"{line.peer.ufrag}:x".encode()
+        body += bytes(-len(body) % 4) + struct.pack("!HH", 0x802A, 2) + bytes(4)
+        mine = struct.pack("!HHI", 1, len(body), stun.COOKIE) + bytes(12) + body
+        relay.throw(named, mine, b"\x00\x01", bytes(20))
+        await relay.until_dropped("stun", 3)
+        await line.works(b"still talking")
+        assert errors == []
+
+
+async def test_datagrams_of_every_shape_and_length_leave_the_call_alone() -> None:
+    async with running() as relay:
+        line = await relay.connect()
+        shapes = [bytes([first]) + bytes(length) for first in (0, 1, 22, 63, 64, 128, 200, 255) for length in range(64)]
+        relay.throw(*shapes)
+        transport = line.client.ice.connection._nominated[1].protocol.transport
+        for shape in shapes:
+            if shape[0] >= 20:
+                transport.sendto(shape, ("127.0.0.1", relay.ports.udp_port))
+        await line.works(b"still talking")
+        assert line.observer.closed == []
+
+
+async def test_a_client_over_tcp_alone_gets_the_same_service() -> None:
+    async with running() as relay:
+        peer, _ = relay.peer()
+        reader, writer = await asyncio.open_connection("127.0.0.1", relay.ports.tcp_port)
+        message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+        message.attributes["USERNAME"] = f"{peer.ufrag}:them"
+        message.add_message_integrity(peer.password.encode())
+        request = bytes(message)
+        writer.write(len(request).to_bytes(2, "big") + request)
+        length = int.from_bytes(await asyncio.wait_for(reader.readexactly(2), 10), "big")
+        answer = stun.parse_message(await reader.readexactly(length))
+        assert answer.attributes["XOR-MAPPED-ADDRESS"] == writer.get_extra_info("sockname")
+        writer.write(b"\xff\xff")
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert relay.ports.drops()["tcp_frame"] == 1
+        writer.close()
+        await peer.close()
+
+
+def run_unguarded(code: str) -> subprocess.CompletedProcess[str]:
+    """In a process that may use 3 s of CPU, so that an endless loop ends."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (3, 3))
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+
+    return subprocess.run(
+        [sys.executable, "-c", code], preexec_fn=limit, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_unguarded_aiortc_never_finishes_parsing_what_the_guard_refuses(guarded: bool) -> None:
+    code = (
+        f"packet = bytes.fromhex('{malformed_heartbeat(1).hex()}')\n"
+        "from aiortc.rtcsctptransport import parse_packet\n"
+        "from media.relay.transport import sctp_guard\n"
+        f"if {guarded}: sctp_guard.check(packet)\n"
+        "parse_packet(packet)\n"
+    )
+    result = run_unguarded(code)
+    if guarded:
+        assert "SctpError: parameter length" in result.stderr
+    else:
+        assert result.returncode != 0
+        assert "SctpError" not in result.stderr  # killed by its limits: time or memory
+
+
+async def test_unguarded_aiortc_closes_a_call_on_one_empty_datagram() -> None:
+    async with running() as relay:
+        line = await relay.connect()
+        dtls = line.client.dtls  # the client *is* plain aiortc over aioice
+        protocol = line.client.ice.connection._nominated[1].protocol
+        protocol.datagram_received(b"", ("198.51.100.1", 9))  # from anybody at all
+        await line.client.wait(lambda: dtls.state == "closed")
+
+
+async def test_unguarded_aioice_lets_a_struct_error_escape_into_the_event_loop() -> None:
+    with pytest.raises(struct.error):
+        stun.parse_message(short_priority())
