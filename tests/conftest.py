@@ -3,4 +3,6 @@
 pytest_plugins = [
     "tests.support.synapse",  # before those that import it
     "tests.support.matrix_client",
+    "tests.support.speech",
+    "tests.support.bridge_world",
 ]

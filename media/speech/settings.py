@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # as Whisper writes them, mostly ISO 639-1
-
-
-def _spare_threads() -> int:
-    """Two at most: more gains little on a small model, and calls go on while a transcript is made."""
-    return min(2, os.cpu_count() or 1)
 
 
 class SpeechSettings(BaseModel):
@@ -34,7 +28,12 @@ class SpeechSettings(BaseModel):
     model_cache: Path | None = Field(
         default=None, description="Where the model of the extra is put together; default: palabre/ in the user's cache"
     )
-    threads: int = Field(default_factory=_spare_threads, ge=1, le=64, description="Cores that a transcript may use")
+    threads: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Cores that a transcript may use. More gain little on a small model, and calls go on beside it",
+    )
     beam_size: int = Field(
-        default=3, ge=1, le=10, description="Wordings followed at once: fewer is faster, more a little better"
+        default=3, ge=1, le=10, description="Wordings followed at once: one is a little faster and makes more mistakes"
     )
