@@ -91,10 +91,10 @@ def registration(
 @app.command()
 def serve(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
     """Run the service until SIGTERM; a second SIGTERM ends calls at once."""
+    settings = _settings(config, dev=dev)
     from palabre.base.log import configure_logs
     from palabre.service import run
 
-    settings = _settings(config, dev=dev)
     configure_logs(settings.log.level, json=settings.log.format == "json")
     try:
         asyncio.run(run(settings, dev=dev))

@@ -13,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 from appservice.settings import AppserviceSettings
 from bridge.settings import BridgeSettings
 from media.relay.settings import RelaySettings
+from media.speech.models import ModelsMissingError, locate_model
 from media.speech.settings import SpeechSettings
+from palabre.health import Finding
 from palabre.settings import Settings, SettingsError, explain
 from web.settings import WebSettings
 
@@ -94,6 +96,7 @@ def relay_settings(settings: Settings) -> RelaySettings:
 
 def bridge_settings(settings: Settings) -> BridgeSettings:
     public_url = str(settings.public_url).rstrip("/")
+    matrix = appservice_settings(settings)
     return _section(
         BridgeSettings,
         "bridge",
@@ -107,6 +110,8 @@ def bridge_settings(settings: Settings) -> BridgeSettings:
             "data_directory": settings.data_directory,
             "master_key": derived_key(settings, "recordings"),
             "language": settings.language,
+            "alias_prefix": matrix.prefix,
+            "command_prefix": matrix.command_prefix,
             "openid": {"servers": [{"name": settings.server_name, "url": str(settings.homeserver_url)}]},
             "transcript": settings.speech,
         },

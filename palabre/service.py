@@ -27,7 +27,7 @@ from palabre.doctor import examine_disk
 from palabre.health import Check, Finding, HealthServer, LoopWatch
 from palabre.packages import appservice_settings, bridge_settings, relay_settings, speech_finding, web_settings
 from palabre.settings import Settings
-from web.app import create_app
+from web.app import mount
 
 log = structlog.get_logger("service")
 
@@ -43,7 +43,6 @@ class Service:
         self._dev = dev
         self._clock = clock
         self._tasks = Supervisor()
-        self._stack: list[tuple[str, object]] = []
         self._watch = LoopWatch(clock)
         self.health: HealthServer
         self.relay: Relay
@@ -62,7 +61,8 @@ class Service:
         self._pool, (matrix_tables, bridge_tables) = await open_database(
             settings.database_url, [appservice.schema.upgrade_table, bridge.schema.upgrade_table]
         )
-        self._http = OutboundHttp(allow_private=bridging.openid.allow_private)
+        asked = [str(server.url) for server in bridging.openid.servers]  # may be at a private address: settings say so
+        self._http = OutboundHttp(allow_private=bridging.openid.allow_private, trusted=asked)
         self.relay = Relay(relay_settings(settings), clock=self._clock, tasks=self._tasks)
         self.bot = Bot(appservice_settings(settings), matrix_tables, clock=self._clock, tasks=self._tasks)
         self.bridge = BridgeService(
@@ -84,9 +84,7 @@ class Service:
         root = http_server.Application()
         root.add_subapp("/_matrix/app", self.bot.app())
         self.relay.mount(root)
-        root.add_subapp(
-            "/", create_app(web_settings(self._settings), self.bridge, self._clock, dev=self._dev, version=__version__)
-        )
+        mount(root, web_settings(self._settings), self.bridge, self._clock, dev=self._dev, version=__version__)
         self._runner = http_server.AppRunner(root, access_log=None)
         await self._runner.setup()
         await http_server.TCPSite(self._runner, self._settings.listen.host, self._settings.listen.port).start()

@@ -168,7 +168,7 @@ class Script:
     async def _invitation(self, user: MatrixUser) -> str:
         invited = user.client.invited_rooms
         await user.until(lambda: bool(invited))
-        return next(iter(invited))
+        return str(next(iter(invited)))
 
     async def _see_each_other(self, attendees: list[Attendee]) -> None:
         async with asyncio.timeout(30):
