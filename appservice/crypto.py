@@ -56,8 +56,11 @@ to_device_dropped = counter("matrix_to_device_dropped", "Messages to the bot's d
 _PEER = (MatrixError, SerializerError, ValueError, KeyError, TypeError, AttributeError, OlmSessionError)
 
 
+NO_SESSION = "device"  # in place of a session id: the key is here, its sender's device is not known yet
+
+
 class MissingKeyError(Exception):
-    """The room key of a message isn't here, or not its sender's device; either may still come."""
+    """The room key of a message isn't here, or (`NO_SESSION`) not its sender's device; either may still come."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__("the room key is missing")
@@ -137,7 +140,7 @@ class Encryption:
         )
         if not first_time:
             raise UndecryptableError("replayed")
-        await self._check_sender(event.sender, session_id, session.sender_key, session.signing_key)
+        await self._check_sender(event.sender, session.sender_key, session.signing_key)
         return _payload(event, plaintext)
 
     async def encrypt(self, room_id: str, event_type: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,11 +228,11 @@ class Encryption:
         await self.machine.track(users)
         await self.machine.share_group_session(room, [UserID(user) for user in users])
 
-    async def _check_sender(self, sender: str, session_id: str, identity_key: IdentityKey, signing_key: str) -> None:
+    async def _check_sender(self, sender: str, identity_key: IdentityKey, signing_key: str) -> None:
         """The key must be of a device of the one who is said to have sent it: the homeserver could claim anybody."""
         device = await self.machine.get_or_fetch_device_by_key(UserID(sender), identity_key)
         if device is None:
-            raise MissingKeyError(session_id)
+            raise MissingKeyError(NO_SESSION)
         if device.signing_key != signing_key:
             raise UndecryptableError("device_mismatch")
 

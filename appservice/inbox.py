@@ -93,9 +93,11 @@ class Inbox:
                 await connection.execute(query, Status.READY.value, Status.PARKED.value, session_id)
         return count
 
-    async def parked_sessions(self) -> list[str]:
-        query = "SELECT DISTINCT session_id FROM matrix_inbox WHERE status=$1"
-        return [row["session_id"] for row in await self._database.fetch(query, Status.PARKED.value)]
+    async def parked(self) -> list[tuple[str, str]]:
+        """(room, session id) of the keys that are waited for."""
+        query = "SELECT DISTINCT room_id, session_id FROM matrix_inbox WHERE status=$1"
+        rows = await self._database.fetch(query, Status.PARKED.value)
+        return [(row["room_id"], row["session_id"]) for row in rows]
 
     async def settle(self, row: Row) -> None:
         """Done with it."""

@@ -16,10 +16,10 @@ from mautrix.errors import MatrixRequestError, MNotFound, MRoomInUse
 from appservice.api import HomeserverApi, as_caller_error
 from appservice.crypto import ALGORITHM
 from appservice.events import as_id, as_object, read_event
-from appservice.roomstore import RoomStore
+from appservice.roomstore import MEMBER, RoomStore
 from appservice.seams import MeetingRoomSpec
 from appservice.settings import AppserviceSettings
-from appservice.state import creators_rule
+from appservice.state import Member, creators_rule, read_member
 from palabre.base.errors import CallerError
 from palabre.base.ids import RoomId, loggable
 
@@ -54,6 +54,14 @@ class Rooms:
             return False
         await self._store.replace(room_id, events)
         return True
+
+    async def ask_member(self, room_id: str, user_id: str) -> Member:
+        """The membership of one user, fresh from the homeserver."""
+        try:
+            answer = await self._api.request(Method.GET, Path.v3.rooms[room_id].state[MEMBER][user_id])
+        except MatrixRequestError:
+            return Member()
+        return read_member(as_object(answer))
 
     async def joined(self) -> list[str]:
         """Rooms that the homeserver says the bot is in."""

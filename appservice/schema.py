@@ -9,8 +9,6 @@ from palabre.base.database import Connection, Scheme, UpgradeTable
 upgrade_table = UpgradeTable(version_table_name="matrix_version", database_name="matrix")
 UPGRADE_TABLES: tuple[UpgradeTable, ...] = (upgrade_table, PgCryptoStore.upgrade_table)
 
-_SERIAL = {Scheme.SQLITE: "INTEGER PRIMARY KEY AUTOINCREMENT", Scheme.POSTGRES: "BIGSERIAL PRIMARY KEY"}
-
 # Times are seconds since the Unix epoch. JSON is text in ASCII, so that no character of an event upsets the database.
 _TABLES = (
     """CREATE TABLE matrix_inbox (
@@ -49,8 +47,9 @@ _TABLES = (
 
 
 async def _first(connection: Connection, scheme: Scheme) -> None:
+    serial = "INTEGER PRIMARY KEY AUTOINCREMENT" if scheme == Scheme.SQLITE else "BIGSERIAL PRIMARY KEY"
     for statement in _TABLES:
-        await connection.execute(statement.format(serial=_SERIAL[scheme]))
+        await connection.execute(statement.format(serial=serial))
 
 
 upgrade_table.register(_first, description="Inbox, room state, sent messages, secrets")

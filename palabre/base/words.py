@@ -11,6 +11,8 @@ import json
 from functools import cache
 from importlib import resources
 
+from palabre.base.errors import CallerError
+
 LANGUAGES = ("en", "fr", "de")
 FALLBACK = "en"
 
@@ -47,3 +49,11 @@ def say(language: str, key: str, **params: str | int) -> str:
     if key not in sentences:
         raise UnknownKeyError(f"{key} ({language})")
     return sentences[key].format(**params)
+
+
+def say_error(language: str, error: CallerError) -> str:
+    """The sentence of `error.<code>`; the error's own English one where the catalogue has none."""
+    try:
+        return say(language, f"error.{error.code}", **error.params)
+    except KeyError:  # not in the catalogue, or without a parameter that its sentence names
+        return error.sentence

@@ -1,0 +1,241 @@
+"""The bot: one encrypted Matrix user that obeys commands, and that bridge sends with (`MatrixPort`).
+
+It puts the package's parts together and says what happens to an event; each part does its own thing elsewhere.
+
+    homeserver → endpoint → inbox → worker → here → commands → bridge
+                 keysync → crypto ↗            ↘ sender, files, rooms, widgets → homeserver
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+from aiohttp import web
+from mautrix.api import Method, Path
+from mautrix.errors import MatrixConnectionError, MatrixRequestError, MUserInUse
+from mautrix.types import UserID
+
+from appservice.api import HomeserverApi, open_session
+from appservice.crypto import Encryption
+from appservice.dispatch import Dispatch
+from appservice.endpoint import Endpoint
+from appservice.events import as_object, as_text
+from appservice.files import Files
+from appservice.identity import Identity
+from appservice.inbox import Inbox
+from appservice.keysync import sync_keys
+from appservice.lock import ProcessLock
+from appservice.rooms import Rooms
+from appservice.roomstore import RoomStore
+from appservice.seams import CommandHandler, FilePost, MeetingRoomSpec, RoomView, Widget
+from appservice.sender import KEEP_SENT, Sender
+from appservice.settings import AppserviceSettings
+from appservice.state import unseen_room
+from appservice.vault import Vault, derive_key
+from appservice.widgets import Widgets
+from appservice.worker import Worker
+from palabre.base.clock import Clock
+from palabre.base.database import Database
+from palabre.base.ids import EventId, RoomId, UserId
+from palabre.base.tasks import Supervisor
+from palabre.base.words import say
+
+PING_PATIENCE = 10.0  # seconds that the start waits for the homeserver to call us back
+
+log = structlog.get_logger("matrix")
+
+
+class Bot:
+    """Implements `appservice.seams.MatrixPort`. Build it inside the event loop, with `UPGRADE_TABLES` applied.
+
+    Order: mount `app()` below `/_matrix/app` and listen, then `start(handler)`: the homeserver is asked to deliver what
+    waited as soon as all is ready. `stop()` before the tasks and the database end.
+    """
+
+    def __init__(self, settings: AppserviceSettings, database: Database, *, clock: Clock, tasks: Supervisor) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._tasks = tasks
+        secret = settings.secret.get_secret_value()
+        token = settings.as_token.get_secret_value()
+        user = settings.bot_user_id
+        self._session = open_session()
+        self._service_api = HomeserverApi(settings.base_url, token, self._session)
+        self._api = HomeserverApi(settings.base_url, token, self._session)
+        self._api.as_user_id = UserID(user)
+        self._inbox = Inbox(database)
+        self._store = RoomStore(database)
+        self._encryption = Encryption(user, derive_key(secret, "olm"), self._api, database, self._store)
+        self._identity = Identity(settings, self._encryption.machine, Vault(database, secret))
+        self._sender = Sender(self._api, database, self._store, self._encryption, clock)
+        self._files = Files(self._api, self._sender, clock)
+        self._rooms = Rooms(settings, self._api, self._store)
+        self._widgets = Widgets(self._api, self._store, user)
+        self._dispatch = Dispatch(settings, self._store, self._rooms, self._encryption, self._sender)
+        self._worker = Worker(
+            self._inbox,
+            self._dispatch.take_event,
+            self._dispatch.take_message,
+            self._encryption.has_session,
+            wait_for_keys=settings.wait_for_keys,
+            clock=clock,
+            tasks=tasks,
+        )
+        self._endpoint = Endpoint(settings, self._inbox, clock, self._worker.arrived)
+        self._lock = ProcessLock(database)
+        self._running: list[asyncio.Task[None]] = []
+
+    def app(self) -> web.Application:
+        """What the homeserver calls. Transactions are stored from the first moment on, handled after `start`."""
+        return self._endpoint.app()
+
+    async def start(self, handler: CommandHandler) -> None:
+        """Appear on the homeserver, then work. Waits for a homeserver that is away.
+
+        Raises `AlreadyRunningError`, `IdentityLostError`, `WrongSecretError`, and `MatrixRequestError` when the
+        homeserver doesn't know our token.
+        """
+        await self._lock.acquire()
+        await self._register()
+        await self._prepare_device()
+        await self._show_name()
+        await self._find_rooms()
+        self._dispatch.handler = handler
+        self._running = await self._worker.start()
+        syncing = sync_keys(self._api, self._encryption, self._worker.keys_arrived, self._prepare_device)
+        self._running.append(self._tasks.spawn("matrix keys", syncing))
+        self._running.append(self._tasks.spawn("matrix sent", self._forget_sent()))
+        await self._ping()
+
+    async def stop(self) -> None:
+        """End what `start` began. What was not settled is taken up at the next start."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._worker.stop()
+        self._running = []
+        await self._session.close()
+        await self._lock.release()
+
+    @property
+    def user_id(self) -> UserId:
+        return UserId(self._settings.bot_user_id)
+
+    @property
+    def server_name(self) -> str:
+        return self._settings.server_name
+
+    @property
+    def device_id(self) -> str:
+        """After `start`."""
+        return self._encryption.device_id
+
+    async def recovery_key(self) -> str | None:
+        """Of the bot's cross-signing identity, for the operator to keep elsewhere."""
+        return await self._identity.recovery_key()
+
+    async def waiting(self) -> int:
+        """Events received and not yet settled."""
+        return await self._inbox.unsettled()
+
+    async def view(self, room_id: RoomId, user_id: UserId) -> RoomView:
+        if not await self._store.knows(room_id):
+            return unseen_room(room_id, user_id)
+        member = await self._store.member(room_id, user_id)
+        if member.membership != "join":  # their event may be on its way to us
+            member = await self._rooms.ask_member(room_id, user_id)
+        return (await self._store.state(room_id)).view(user_id, member, self.user_id)
+
+    async def members(self, room_id: RoomId) -> dict[UserId, str]:
+        members = await self._store.members(room_id)
+        return {UserId(user): member.display_name or user for user, member in members.items()}
+
+    async def create_meeting_room(self, spec: MeetingRoomSpec) -> RoomId:
+        room_id, refused = await self._rooms.create_meeting_room(spec)
+        if refused:
+            names = ", ".join(refused)
+            body = say(self._settings.language, "bot.invite_failed", count=len(refused), names=names)
+            await self._sender.send_text(room_id, body, key=f"{spec.alias_localpart}:refused")
+        return room_id
+
+    async def put_widget(self, room_id: RoomId, widget: Widget) -> bool:
+        return await self._widgets.put(room_id, widget)
+
+    async def send_text(
+        self,
+        room_id: RoomId,
+        body: str,
+        *,
+        key: str,
+        html: str = "",
+        thread: EventId | None = None,
+        reply_to: EventId | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> EventId:
+        return await self._sender.send_text(
+            room_id, body, key=key, html=html, thread=thread, reply_to=reply_to, extra=extra
+        )
+
+    async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None:
+        await self._sender.react(room_id, event_id, emoji, key=key)
+
+    async def send_file(self, room_id: RoomId, post: FilePost, *, key: str, thread: EventId | None = None) -> EventId:
+        return await self._files.send(room_id, post, key=key, thread=thread)
+
+    async def upload_limit(self) -> int:
+        return await self._files.limit()
+
+    async def _register(self) -> None:
+        """https://spec.matrix.org/v1.16/application-service-api/#server-admin-style-permissions"""
+        body = {
+            "type": "m.login.application_service",
+            "username": self._settings.bot_localpart,
+            "inhibit_login": True,  # with MSC4190 there is no login
+        }
+        try:
+            await self._service_api.request(Method.POST, Path.v3.register, body)
+        except MUserInUse:
+            log.debug("the bot is registered already")
+
+    async def _prepare_device(self) -> None:
+        await self._encryption.start(self._settings.bot_name)
+        await self._identity.ensure()
+
+    async def _show_name(self) -> None:
+        path = Path.v3.profile[self.user_id].displayname
+        try:
+            shown = as_text(as_object(await self._api.request(Method.GET, path)).get("displayname"))
+        except MatrixRequestError:
+            shown = ""
+        if shown != self._settings.bot_name:
+            await self._api.request(Method.PUT, path, {"displayname": self._settings.bot_name})
+
+    async def _find_rooms(self) -> None:
+        """Make good what a lost database or a lost transaction left: rooms we don't know, or are not in any more."""
+        joined = set(await self._rooms.joined())
+        known = set(await self._store.rooms())
+        for room_id in known - joined:
+            await self._store.forget(room_id)
+        for room_id in joined - known:
+            await self._rooms.refresh(room_id)
+
+    async def _ping(self) -> None:
+        """Have the homeserver call us: after a time without us it would wait up to minutes by itself.
+
+        https://spec.matrix.org/v1.16/application-service-api/#pinging
+        """
+        token = self._settings.as_token.get_secret_value()
+        api = HomeserverApi(self._settings.base_url, token, self._session, patience=PING_PATIENCE)
+        try:
+            await api.request(Method.POST, Path.v1.appservice[self._settings.id].ping, {})
+        except (MatrixRequestError, MatrixConnectionError, TimeoutError) as problem:
+            log.warning(
+                "the homeserver cannot call this service", url=str(self._settings.listen_url), reason=str(problem)
+            )
+
+    async def _forget_sent(self) -> None:
+        while True:
+            await self._sender.forget(self._clock.wall() - KEEP_SENT)
+            await asyncio.sleep(86400)

@@ -1,0 +1,227 @@
+"""What happens to each event: room state is kept, invitations are answered, commands are obeyed.
+
+Called by the worker, which sees to the order and to crashes. Everything sent here has a key made from the event, so
+that doing it again sends nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from mautrix.errors import MatrixRequestError
+
+from appservice import commands
+from appservice.crypto import Encryption
+from appservice.events import RoomEvent, TextMessage, read_text
+from appservice.rooms import Rooms
+from appservice.roomstore import MEMBER, RoomStore
+from appservice.seams import Command, CommandHandler, MembershipChange
+from appservice.sender import Sender
+from appservice.settings import AppserviceSettings
+from appservice.state import read_member
+from palabre.base.errors import CallerError
+from palabre.base.ids import EventId, RoomId, UserId, loggable, random_id
+from palabre.base.metrics import counter
+from palabre.base.words import say, say_error
+
+DONE, REFUSED, WORKING = "✅", "❌", "👀"
+QUIET_SECONDS = 1.0  # a command that takes longer is acknowledged meanwhile
+
+log = structlog.get_logger("matrix")
+obeyed = counter("matrix_commands", "Commands by name and how they ended", ["name", "result"])
+
+
+class Dispatch:
+    """`handler` is set before the worker starts."""
+
+    handler: CommandHandler
+
+    def __init__(
+        self, settings: AppserviceSettings, store: RoomStore, rooms: Rooms, encryption: Encryption, sender: Sender
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._rooms = rooms
+        self._encryption = encryption
+        self._sender = sender
+
+    async def take_event(self, event: RoomEvent) -> bool:
+        """In the homeserver's order. True when `take_message` is to have it, in its room's order."""
+        if event.type == MEMBER and event.state_key == self._settings.bot_user_id:
+            return await self._take_own_membership(event)
+        if not await self._store.knows(event.room_id) and not await self._rooms.refresh(event.room_id):
+            return False
+        if event.state_key is not None:
+            await self._take_state(event)
+            return False
+        return event.type in ("m.room.message", "m.room.encrypted") and not self._settings.owns_user(event.sender)
+
+    async def take_message(self, event: RoomEvent) -> None:
+        """Raises `MissingKeyError`, `UndecryptableError`, `CallerError`."""
+        if event.type == MEMBER:
+            await self._answer_membership(event)
+            return
+        content, encrypted = event.content, event.type == "m.room.encrypted"
+        if encrypted:
+            inside = await self._encryption.decrypt(event)
+            if inside.type != "m.room.message":
+                return
+            content = inside.content
+        text = read_text(content)
+        if text is None or not commands.is_command(text.body, self._settings.command_prefix):
+            return
+        if (await self._store.member(event.room_id, event.sender)).membership != "join":
+            return
+        if not encrypted and await self._sender.is_encrypted(event.room_id):
+            await self._refuse(event, text, say(self._language, "bot.unencrypted_command"))
+            obeyed.labels("", "unencrypted").inc()
+            return
+        await self._take_command(event, text)
+
+    @property
+    def _language(self) -> str:
+        return self._settings.language
+
+    async def _take_state(self, event: RoomEvent) -> None:
+        if event.type != MEMBER:
+            await self._store.apply(event)
+            return
+        user = event.state_key or ""
+        if "prev_content" in event.unsigned:
+            previous = event.previous_membership
+        else:
+            previous = (await self._store.member(event.room_id, user)).membership
+        await self._store.apply(event)
+        await self._membership_changed(event, user, previous)
+
+    async def _membership_changed(self, event: RoomEvent, user: str, previous: str) -> None:
+        membership = read_member(event.content).membership
+        if membership == previous:
+            return
+        if (previous, membership) != ("invite", "join"):  # who is invited has the room key already
+            await self._encryption.forget_session(event.room_id)
+        await self.handler.membership_changed(
+            MembershipChange(RoomId(event.room_id), UserId(user), membership, previous)
+        )
+
+    async def _take_own_membership(self, event: RoomEvent) -> bool:
+        membership = read_member(event.content).membership
+        if membership == "join":
+            await self._rooms.refresh(event.room_id)
+            return event.previous_membership != "join"
+        if membership == "invite":
+            return True
+        await self._store.forget(event.room_id)
+        await self._membership_changed(event, self._settings.bot_user_id, event.previous_membership)
+        return False
+
+    async def _answer_membership(self, event: RoomEvent) -> None:
+        try:
+            if read_member(event.content).membership == "invite":
+                await self._answer_invitation(event)
+            else:
+                await self._introduce(event)
+        except MatrixRequestError as problem:  # withdrawn, or the room is gone
+            log.info("an invitation could not be answered", room=loggable(event.room_id), errcode=problem.errcode)
+
+    async def _answer_invitation(self, event: RoomEvent) -> None:
+        if self._settings.may_invite(event.sender):
+            await self._rooms.join(event.room_id, event.sender)
+            return
+        servers = ", ".join(dict.fromkeys([self._settings.server_name, *self._settings.invited_by]))
+        await self._rooms.leave(event.room_id, say(self._language, "bot.invite_refused", servers=servers))
+
+    async def _introduce(self, event: RoomEvent) -> None:
+        """Two lines, once, in rooms that others made."""
+        state = await self._store.state(event.room_id)
+        if state.creator == self._settings.bot_user_id:
+            return
+        params = {"name": self._settings.bot_name, "prefix": self._settings.command_prefix}
+        body = say(self._language, "bot.welcome", **params)
+        await self._sender.send_text(event.room_id, body, key=f"{event.event_id}:welcome")
+
+    async def _take_command(self, event: RoomEvent, text: TextMessage) -> None:
+        prefix = self._settings.command_prefix
+        try:
+            parsed = commands.parse(text.body, text.formatted, prefix)
+        except commands.CommandError as problem:
+            await self._refuse(event, text, commands.explain(problem, prefix, self._language))
+            obeyed.labels("", "misspelt").inc()
+            return
+        if parsed.name == commands.HELP:
+            await self._help(event, text)
+            result = "done"
+        else:
+            result = await self._obey(event, text, parsed)
+        obeyed.labels(parsed.name, result).inc()
+
+    async def _help(self, event: RoomEvent, text: TextMessage) -> None:
+        encrypted = await self._sender.is_encrypted(event.room_id)
+        body, html = commands.help_text(self._settings.command_prefix, self._language, encrypted=encrypted)
+        await self._answer(event, text, body, html)
+        await self._react(event, DONE)
+
+    async def _obey(self, event: RoomEvent, text: TextMessage, parsed: commands.Parsed) -> str:
+        command = Command(
+            name=parsed.name,
+            arguments=parsed.arguments,
+            sender=UserId(event.sender),
+            room_id=RoomId(event.room_id),
+            event_id=EventId(event.event_id),
+            thread=EventId(text.thread) if text.thread else None,
+            language=self._language,
+        )
+        try:
+            await self._patiently(event, command)
+        except CallerError as refusal:
+            await self._refuse(event, text, say_error(self._language, refusal))
+            result = "refused"
+        except Exception:
+            reference = random_id(length=6)
+            log.exception("a command failed", name=parsed.name, reference=reference)
+            await self._refuse(event, text, say(self._language, "bot.failed", reference=reference))
+            result = "failed"
+        else:
+            await self._react(event, DONE)
+            result = "done"
+        await self._stop_watching(event)
+        return result
+
+    async def _patiently(self, event: RoomEvent, command: Command) -> None:
+        """Hand it to bridge; show that it is being worked on when that takes long."""
+        working = asyncio.ensure_future(self.handler.handle(command))
+        try:
+            done, _ = await asyncio.wait({working}, timeout=QUIET_SECONDS)
+            if not done:
+                await self._react(event, WORKING)
+            await working
+        finally:
+            working.cancel()
+
+    async def _stop_watching(self, event: RoomEvent) -> None:
+        watching = await self._sender.sent(_key(event, WORKING))
+        if watching:
+            await self._sender.take_back(event.room_id, watching, key=f"{event.event_id}:stop watching")
+
+    async def _refuse(self, event: RoomEvent, text: TextMessage, sentence: str) -> None:
+        await self._answer(event, text, sentence)
+        await self._react(event, REFUSED)
+
+    async def _answer(self, event: RoomEvent, text: TextMessage, body: str, html: str = "") -> None:
+        """In the thread of the command, or in one below it."""
+        await self._sender.send_text(
+            event.room_id,
+            body,
+            html=html,
+            key=f"{event.event_id}:answer",
+            thread=text.thread or event.event_id,
+            reply_to=event.event_id if text.thread else None,
+        )
+
+    async def _react(self, event: RoomEvent, emoji: str) -> None:
+        await self._sender.react(event.room_id, event.event_id, emoji, key=_key(event, emoji))
+
+
+def _key(event: RoomEvent, emoji: str) -> str:
+    return f"{event.event_id}:{emoji}"
