@@ -7,7 +7,7 @@
 import { createStore } from 'zustand/vanilla'
 import type { Capture, Kind } from '../call/capture'
 import { NOTHING, running } from '../call/capture'
-import type { Devices } from '../call/options'
+import type { Devices } from '../call/devices'
 import type { Tracks } from '../call/preview'
 import type { CallSession } from '../call/session'
 import type { WidgetBridge } from '../features/widget/bridge'
@@ -101,7 +101,7 @@ export class Flow {
     } catch (error) {
       tracks.microphone?.stop()
       tracks.camera?.stop()
-      if (expired(error)) return this.tell({ type: 'signInNeeded', problem: problemOf(error) })
+      if (expired(error) && !this.inWidget) return this.tell({ type: 'signInNeeded', problem: problemOf(error) })
       return this.tell({ type: 'joinRefused', problem: problemOf(error) })
     }
     this.begun = this.now()
@@ -207,8 +207,11 @@ export class Flow {
   }
 }
 
+/** The session is over; a refused Matrix identity (`openid_refused`) is something else. */
+const EXPIRED: readonly string[] = ['session_expired', 'session_missing', 'wrong_meeting', 'http_401']
+
 function expired(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 401
+  return error instanceof ApiError && EXPIRED.includes(error.code)
 }
 
 /** Every error of ours has a code; anything else is our own fault and says so. */

@@ -1,6 +1,6 @@
 /** What the person chose last time: devices, and whether they come in with camera and microphone. Never who they are. */
-import type { Devices } from '../call/options'
-import { DEFAULT_DEVICES } from '../call/options'
+import type { Devices } from '../call/devices'
+import { DEFAULT_DEVICES } from '../call/devices'
 
 export interface Preferences {
   devices: Devices

@@ -35,7 +35,7 @@ export function bestGrid(count: number, width: number, height: number, gap: numb
 }
 
 /** A tile below this shows no face any more; more people go to the next page. */
-const SMALLEST = { width: 150, height: 100 }
+const SMALLEST = { width: 120, height: 90 }
 const MOST_TILES = 9
 
 /** How many tiles fit on one page of a stage. At least two, so that nobody sits alone with themselves. */

@@ -1,15 +1,7 @@
 /** How we send and receive: the options given to livekit-client, each with its reason. */
 import type { RoomConnectOptions, RoomOptions, ScreenShareCaptureOptions } from 'livekit-client'
 import { AudioPresets, ScreenSharePresets, VideoPresets } from 'livekit-client'
-
-export interface Devices {
-  microphone: string
-  camera: string
-  speaker: string
-}
-
-/** '' stands for the system's default device. */
-export const DEFAULT_DEVICES: Devices = { microphone: '', camera: '', speaker: '' }
+import type { Devices } from './devices'
 
 const device = (id: string) => (id === '' ? {} : { deviceId: id })
 

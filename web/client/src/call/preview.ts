@@ -7,7 +7,7 @@
 import { createStore } from 'zustand/vanilla'
 import type { MediaTrouble } from './media'
 import { deviceAllowed, mediaTrouble } from './media'
-import type { Devices } from './options'
+import type { Devices } from './devices'
 
 export type Input = 'microphone' | 'camera'
 

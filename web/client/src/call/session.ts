@@ -8,7 +8,7 @@ import { LocalAudioTrack, LocalVideoTrack, LogLevel, Room, RoomEvent, setLogLeve
 import type { ChatLog } from './chat'
 import { chatLog } from './chat'
 import { connectOptions, roomOptions } from './options'
-import type { Devices } from './options'
+import type { Devices } from './devices'
 import type { Tracks } from './preview'
 import { endingOf, refusalOf } from './reasons'
 

@@ -17,12 +17,14 @@ export interface ToolButtonProps {
   keys?: string | undefined
   disabled?: boolean | undefined
   onPress?: (() => void) | undefined
+  /** Keeps its word where others show the picture alone. */
+  named?: boolean | undefined
   /** Hidden where the bar is short of room; the same is then in the menu. */
   spare?: boolean | undefined
 }
 
-export function ToolButton({ icon, text, label, tone = 'plain', pressed, badge, keys, disabled, onPress, spare }: ToolButtonProps) {
-  const className = `${css.tool} ${css[tone]} ${spare ? css.spare : ''}`
+export function ToolButton({ icon, text, label, tone = 'plain', pressed, badge, keys, disabled, onPress, spare, named }: ToolButtonProps) {
+  const className = `${css.tool} ${css[tone]} ${spare ? css.spare : ''} ${named ? css.named : ''}`
   const shared = { className, isDisabled: disabled ?? false, 'aria-label': label ?? text, onPress: () => onPress?.() }
   const content = (
     <>

@@ -16,7 +16,11 @@ export function Header({ title }: { title: string }) {
   const people = useParticipants()
   return (
     <header className={css.header}>
-      {!flow.inWidget && <Mark />}
+      {!flow.inWidget && (
+        <span className={css.mark}>
+          <Mark />
+        </span>
+      )}
       <h1 className={css.title}>{title}</h1>
       <div className={css.chips}>
         <EncryptionChip />

@@ -3,7 +3,7 @@ import { useMediaDeviceSelect } from '@livekit/components-react'
 import { useTranslation } from 'react-i18next'
 import { preferences, remember } from '../../app/preferences'
 import { notify } from '../../app/live'
-import type { Devices } from '../../call/options'
+import type { Devices } from '../../call/devices'
 import { Select } from '../../ui/Fields'
 import { Dialog } from '../../ui/Overlay'
 

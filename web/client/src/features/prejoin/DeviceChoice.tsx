@@ -2,7 +2,7 @@
 import { Volume2 } from 'lucide-react'
 import { useTranslation } from 'react-i18next'
 import { useStore } from 'zustand'
-import type { Devices } from '../../call/options'
+import type { Devices } from '../../call/devices'
 import type { Preview } from '../../call/preview'
 import { Button } from '../../ui/Button'
 import { Select } from '../../ui/Fields'

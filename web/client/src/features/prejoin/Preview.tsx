@@ -30,6 +30,7 @@ export function Preview({ preview, person }: { preview: PreviewStore; person: st
       </div>
       <div className={css.switches}>
         <ToolButton
+          named
           icon={microphone.on ? <Mic size={22} aria-hidden /> : <MicOff size={22} aria-hidden />}
           text={microphone.on ? word('microphone') : word('microphone_off')}
           label={microphone.on ? word('mute') : word('unmute')}
@@ -38,6 +39,7 @@ export function Preview({ preview, person }: { preview: PreviewStore; person: st
           onPress={() => toggle('microphone')}
         />
         <ToolButton
+          named
           icon={camera.on ? <Video size={22} aria-hidden /> : <VideoOff size={22} aria-hidden />}
           text={camera.on ? word('camera') : word('camera_off')}
           label={camera.on ? word('camera_stop') : word('camera_start')}

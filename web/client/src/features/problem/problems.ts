@@ -11,6 +11,11 @@ export const PROBLEMS = {
   call_forbidden: [],
   capture_forbidden: [],
   openid_refused: ['retry'],
+  server_not_allowed: [],
+  homeserver_unreachable: ['retry'],
+  meeting_not_ready: ['retry'],
+  no_call: [],
+  capture_not_stored: [],
   wrong_password: [],
   session_expired: ['retry'],
   not_found: [],
@@ -42,6 +47,12 @@ export type KnownProblem = keyof typeof PROBLEMS
 
 /** Different names of the same thing to a person. */
 const SAME: Record<string, KnownProblem> = {
+  session_missing: 'session_expired',
+  wrong_meeting: 'session_expired',
+  meeting_not_found: 'not_found',
+  call_not_found: 'no_call',
+  call_over: 'no_call',
+  internal: 'server_failed',
   http_401: 'session_expired',
   http_404: 'not_found',
   http_429: 'too_many_requests',
