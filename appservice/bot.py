@@ -9,6 +9,7 @@ It puts the package's parts together and says what happens to an event; each par
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import structlog
@@ -25,7 +26,7 @@ from appservice.events import as_object, as_text
 from appservice.files import Files
 from appservice.identity import Identity
 from appservice.inbox import Inbox
-from appservice.keysync import sync_keys
+from appservice.keysync import WAIT_MILLISECONDS, sync_keys
 from appservice.lock import ProcessLock
 from appservice.rooms import Rooms
 from appservice.roomstore import RoomStore
@@ -43,15 +44,17 @@ from palabre.base.tasks import Supervisor
 from palabre.base.words import say
 
 PING_PATIENCE = 10.0  # seconds that the start waits for the homeserver to call us back
+SILENCE_LIMIT = WAIT_MILLISECONDS / 1000 + 15.0  # seconds without an answer that the homeserver should have given
 
 log = structlog.get_logger("matrix")
 
 
 class Bot:
-    """Implements `appservice.seams.MatrixPort`. Build it inside the event loop, with `UPGRADE_TABLES` applied.
+    """Implements `appservice.seams.MatrixPort`. Build it inside the event loop, on a database with the package's
+    `upgrade_table` applied.
 
-    Order: mount `app()` below `/_matrix/app` and listen, then `start(handler)`: the homeserver is asked to deliver what
-    waited as soon as all is ready. `stop()` before the tasks and the database end.
+    Order: `plug(handler)`, mount `app()` below `/_matrix/app` and listen, then `start()`: the homeserver is asked to
+    deliver what waited as soon as all is ready. `stop()` before the tasks and the database end.
     """
 
     def __init__(self, settings: AppserviceSettings, database: Database, *, clock: Clock, tasks: Supervisor) -> None:
@@ -86,12 +89,17 @@ class Bot:
         self._endpoint = Endpoint(settings, self._inbox, clock, self._worker.arrived)
         self._lock = ProcessLock(database)
         self._running: list[asyncio.Task[None]] = []
+        self._last_answer = -math.inf  # monotonic
+
+    def plug(self, handler: CommandHandler) -> None:
+        """Who obeys commands; before `start`."""
+        self._dispatch.handler = handler
 
     def app(self) -> web.Application:
         """What the homeserver calls. Transactions are stored from the first moment on, handled after `start`."""
         return self._endpoint.app()
 
-    async def start(self, handler: CommandHandler) -> None:
+    async def start(self) -> None:
         """Appear on the homeserver, then work. Waits for a homeserver that is away.
 
         Raises `AlreadyRunningError`, `IdentityLostError`, `WrongSecretError`, and `MatrixRequestError` when the
@@ -102,9 +110,10 @@ class Bot:
         await self._prepare_device()
         await self._show_name()
         await self._find_rooms()
-        self._dispatch.handler = handler
         self._running = await self._worker.start()
-        syncing = sync_keys(self._api, self._encryption, self._worker.keys_arrived, self._prepare_device)
+        syncing = sync_keys(
+            self._api, self._encryption, self._worker.keys_arrived, self._prepare_device, self._homeserver_answered
+        )
         self._running.append(self._tasks.spawn("matrix keys", syncing))
         self._running.append(self._tasks.spawn("matrix sent", self._forget_sent()))
         await self._ping()
@@ -131,6 +140,11 @@ class Bot:
     def device_id(self) -> str:
         """After `start`."""
         return self._encryption.device_id
+
+    @property
+    def connected(self) -> bool:
+        """Whether the homeserver answers the bot's `/sync`."""
+        return self._clock.monotonic() - self._last_answer < SILENCE_LIMIT
 
     async def recovery_key(self) -> str | None:
         """Of the bot's cross-signing identity, for the operator to keep elsewhere."""
@@ -186,6 +200,9 @@ class Bot:
 
     async def upload_limit(self) -> int:
         return await self._files.limit()
+
+    def _homeserver_answered(self) -> None:
+        self._last_answer = self._clock.monotonic()
 
     async def _register(self) -> None:
         """https://spec.matrix.org/v1.16/application-service-api/#server-admin-style-permissions"""

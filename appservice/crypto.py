@@ -107,6 +107,7 @@ class Encryption:
         deleted: there is one bot process, so they are left over from a lost database.
         """
         self._display_name = display_name
+        await PgCryptoStore.upgrade_table.upgrade(self._database)
         self._since = await self._store.get_next_batch() or None  # before put_account, which would empty it
         await self.machine.load()
         device_id = await self._store.get_device_id()

@@ -42,8 +42,11 @@ async def sync_keys(
     encryption: Encryption,
     arrived: Callable[[list[str]], Awaitable[None]],
     repair: Callable[[], Awaitable[None]],
+    answered: Callable[[], None],
 ) -> None:
-    """Sync until cancelled. `arrived` is given the ids of room keys; `repair` makes the device anew."""
+    """Sync until cancelled. `arrived` is given the ids of room keys; `repair` makes the device anew; `answered` is
+    called whenever the homeserver did, at least every `WAIT_MILLISECONDS`.
+    """
     while True:
         query = {"filter": _FILTER, "set_presence": "offline", "timeout": "0"}
         if encryption.since:
@@ -55,6 +58,7 @@ async def sync_keys(
             await asyncio.sleep(PAUSE_AFTER_REFUSAL)
             await repair()
             continue
+        answered()
         keys = await encryption.take_in(answer)
         if keys:
             await arrived(keys)

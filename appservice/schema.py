@@ -1,13 +1,12 @@
-"""The tables of the Matrix side: `matrix_*`, one upgrade table for the package, beside the encryption library's own."""
+"""The tables of the Matrix side: `matrix_*`, one upgrade table for the package.
+
+The encryption library has tables of its own (`crypto_*`), which `appservice.crypto` brings up to date."""
 
 from __future__ import annotations
-
-from mautrix.crypto.store import PgCryptoStore
 
 from palabre.base.database import Connection, Scheme, UpgradeTable
 
 upgrade_table = UpgradeTable(version_table_name="matrix_version", database_name="matrix")
-UPGRADE_TABLES: tuple[UpgradeTable, ...] = (upgrade_table, PgCryptoStore.upgrade_table)
 
 # Times are seconds since the Unix epoch. JSON is text in ASCII, so that no character of an event upsets the database.
 _TABLES = (

@@ -16,11 +16,11 @@ import pytest
 from aiohttp import web
 
 from appservice.bot import Bot
-from appservice.schema import UPGRADE_TABLES
+from appservice.schema import upgrade_table
 from appservice.seams import Command, MembershipChange
 from appservice.settings import AppserviceSettings
 from palabre.base.clock import SystemClock
-from palabre.base.database import Database, open_database
+from palabre.base.database import open_database
 from palabre.base.errors import CallerError
 from palabre.base.tasks import Supervisor
 from tests.support.synapse import AppserviceSlot
@@ -59,25 +59,22 @@ class RunningBot:
 
     async def start(self) -> None:
         self.tasks = Supervisor()
-        self._pool, (self.database, *_) = await open_database(f"sqlite:///{self._folder}/bot.db", UPGRADE_TABLES)
+        self._pool, (self.database,) = await open_database(f"sqlite:///{self._folder}/bot.db", [upgrade_table])
         self.bot = Bot(self.settings, self.database, clock=SystemClock(), tasks=self.tasks)
         self.handler.bot = self.bot
+        self.bot.plug(self.handler)
         app = web.Application()
         app.add_subapp("/_matrix/app", self.bot.app())
         self._runner = web.AppRunner(app, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
-        await self.bot.start(self.handler)
+        await self.bot.start()
 
     async def stop(self) -> None:
         await self._runner.cleanup()
         await self.bot.stop()
         await self.tasks.close()
         await self._pool.stop()
-
-    @property
-    def db(self) -> Database:
-        return self.database
 
 
 def bot_settings(slot: AppserviceSlot, **options: Any) -> AppserviceSettings:
