@@ -1,6 +1,7 @@
 """Makes the transcript of a call from its tracks, after the call: one track after the other, in bounded memory.
 
-Synchronous and busy for about a twentieth of the time that people spoke: run it in a worker process of low priority.
+Synchronous and busy for about a twentieth of the time that people spoke: run it in a worker process of low priority,
+with `OPENBLAS_NUM_THREADS=1` in its environment (numpy otherwise keeps every core busy for its small part of the work).
 Where the sound comes from is the caller's business.
 """
 
@@ -32,12 +33,12 @@ class SpeechTrack:
 
     speaker_id: str
     speaker_name: str
-    blocks: Iterator[tuple[float, Samples]]  # seconds since the call began, 16 kHz mono; in order, read once
+    blocks: Iterator[tuple[float, Samples]]  # seconds since `CallFacts.started_at`, 16 kHz mono; in order, read once
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the job is: the track's number from 0, and the end of what was recognised, in seconds of the call."""
+    """How far the job is: the track's number from 0, and the end of what was recognised, in seconds."""
 
     track: int
     seconds: float

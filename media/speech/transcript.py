@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence or less of one speaker; seconds since the beginning of the call."""
+    """A sentence or less of one speaker; seconds since `Transcript.started_at`."""
 
     speaker: str  # as people are shown in the call
     speaker_id: str
@@ -22,10 +22,10 @@ class Line:
 
 @dataclass(frozen=True)
 class CallFacts:
-    """What a transcript says about its call beside the words. Names as people are shown in the call."""
+    """What a transcript says about its call, or the part that was transcribed. Names as people are shown in it."""
 
     title: str
-    started_at: float  # seconds since the Unix epoch
+    started_at: float  # seconds since the Unix epoch: where the time of lines begins
     duration: float  # seconds
     participants: tuple[str, ...] = ()
     not_recorded: tuple[str, ...] = ()  # said no, or nothing: not a word of theirs is in it

@@ -28,7 +28,7 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class Utterance:
-    """A few seconds of one voice. `start` in seconds since the beginning of the call."""
+    """A few seconds of one voice. `start` on the track's own time, in seconds."""
 
     start: float
     samples: Samples
@@ -39,7 +39,7 @@ class Utterance:
 
 
 def utterances(blocks: Iterable[tuple[float, Samples]], detector: Detector) -> Iterator[Utterance]:
-    """Cut a track. `blocks` are (seconds since the call began, 16 kHz mono) in order of time, of any length.
+    """Cut a track. `blocks` are (seconds, 16 kHz mono) in order of time, of any length.
 
     What overlaps the block before is dropped, so that a clock that was set back repeats nothing.
     """
@@ -77,7 +77,7 @@ class _Run:
 
     @property
     def end(self) -> float:
-        """Seconds since the call began."""
+        """Seconds, on the track's time."""
         return self._start + (self._kept_from * FRAME + len(self._kept)) / RATE
 
     def feed(self, samples: Samples) -> Iterator[Utterance]:
