@@ -15,6 +15,7 @@ from __future__ import annotations
 from palabre.base.sealed.file import SealedFile, read_chunks, read_sealed, sealed_size, write_sealed
 from palabre.base.sealed.keys import (
     SealedError,
+    check_key,
     create_key_file,
     new_key,
     read_key_file,
@@ -29,6 +30,7 @@ __all__ = [
     "SealedFile",
     "SealedReader",
     "SealedWriter",
+    "check_key",
     "create_key_file",
     "new_key",
     "read_chunks",

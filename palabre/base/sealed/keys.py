@@ -30,6 +30,12 @@ def new_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
+def check_key(key: bytes) -> None:
+    """Raises `SealedError` unless `key` can be a data key: to find out before anything is written."""
+    if len(key) != KEY_BYTES:
+        raise SealedError(f"a data key has {KEY_BYTES} bytes")
+
+
 def wrap_key(master: bytes, key: bytes, purpose: str) -> bytes:
     """`key` encrypted under `master`; it opens only for the same `purpose`, for instance a recording's id."""
     nonce = secrets.token_bytes(NONCE_BYTES)
@@ -98,8 +104,7 @@ def read_header(magic: bytes, header: bytes, key: bytes) -> AESGCM:
 
 
 def _file_key(key: bytes, name: bytes) -> bytes:
-    if len(key) != KEY_BYTES:
-        raise SealedError(f"a data key has {KEY_BYTES} bytes")
+    check_key(key)
     return HKDF(SHA256(), KEY_BYTES, salt=name, info=b"palabre sealed file").derive(key)
 
 

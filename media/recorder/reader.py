@@ -1,0 +1,162 @@
+"""A capture as it lies on disk: who and what is in it, and the records of each journal, streamed.
+
+Nothing is decoded here. A journal that ends in the middle (its process was killed) is read up to its last whole block;
+one that was changed is read up to the change, and said so in `Capture.damaged`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from media.recorder.capture import CLOSED, EVENTS, FORMAT, TRACK, names
+from media.recorder.errors import RecordingError
+from media.recorder.records import MICROSECONDS, Kind, Record, RecordError, parse, parse_json
+from palabre.base.sealed import Ending, SealedError, SealedReader
+
+MAX_EVENTS = 100_000  # held in memory; a day of one event per second
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who was recorded. `user` is a Matrix user id, or empty for guests."""
+
+    identity: str
+    user: str
+    name: str
+
+
+@dataclass(frozen=True)
+class TrackInfo:
+    """One journal of one track. `offset` turns the journal's monotonic seconds into seconds since the epoch."""
+
+    file: str
+    person: Person
+    track_sid: str
+    kind: str  # audio or video
+    source: str  # camera, microphone, screen_share, screen_share_audio
+    opened_at: float
+    offset: float
+
+    def at(self, record: Record) -> float:
+        """When a record was written, seconds since the epoch."""
+        return record.time / MICROSECONDS + self.offset
+
+
+@dataclass(frozen=True)
+class CallEvent:
+    """What `CallCapture.event` stored."""
+
+    kind: str
+    at: float
+    fields: dict[str, Any]
+
+
+@dataclass
+class Capture:
+    """An open capture. `ended_at` is right to a second where the capture was interrupted."""
+
+    directory: Path
+    tracks: tuple[TrackInfo, ...]
+    people: tuple[Person, ...]
+    events: tuple[CallEvent, ...]
+    started_at: float
+    ended_at: float
+    interrupted: bool
+    damaged: set[str] = field(default_factory=set)  # files that were changed after they were written
+    _key: bytes = b""
+
+    def records(self, track: TrackInfo) -> Iterator[Record]:
+        """Every record of a track's journal, in order of arrival; constant memory."""
+        return self._read(track.file)
+
+    def tracks_of(self, identity: str, kind: str | None = None) -> tuple[TrackInfo, ...]:
+        """Of one person, oldest first."""
+        return tuple(track for track in self.tracks if track.person.identity == identity and kind in (None, track.kind))
+
+    def _read(self, name: str) -> Iterator[Record]:
+        reader = SealedReader(self.directory / name, self._key)
+        for block in reader:
+            yield from parse(block)
+        if reader.ending is Ending.DAMAGED:
+            self.damaged.add(name)
+
+
+def open_capture(directory: Path, key: bytes) -> Capture:
+    """Read the heads of all journals and the events of the call.
+
+    Raises `RecordingError`: `recording_unreadable` for a wrong key or changed files, `recording_empty` where nothing
+    was captured at all.
+    """
+    if not directory.is_dir() or not any(map(EVENTS.fullmatch, names(directory))):
+        raise RecordingError("recording_empty", "Nothing was recorded.", status=404)
+    capture = Capture(directory, (), (), (), 0.0, 0.0, interrupted=not (directory / CLOSED).exists(), _key=bytes(key))
+    try:
+        _load(capture)
+    except (SealedError, RecordError) as error:
+        raise RecordingError(
+            "recording_unreadable", "The recording cannot be opened: its key or its files were changed.", status=500
+        ) from error
+    return capture
+
+
+def _load(capture: Capture) -> None:
+    events: list[CallEvent] = []
+    tracks: list[TrackInfo] = []
+    starts: list[float] = []
+    for name in names(capture.directory):
+        if EVENTS.fullmatch(name):
+            start, end = _load_events(capture, name, events)
+            starts.append(start)
+            capture.ended_at = max(capture.ended_at, end)
+        elif TRACK.fullmatch(name) and (head := next(capture._read(name), None)) is not None:
+            tracks.append(_track(name, head))
+    capture.events = tuple(sorted(events, key=lambda event: event.at))
+    capture.tracks = tuple(sorted(tracks, key=lambda track: track.opened_at))
+    people = [track.person for track in capture.tracks] + [
+        Person(str(e.fields.get("identity")), str(e.fields.get("user", "")), str(e.fields.get("name", "")))
+        for e in capture.events
+        if e.kind == "joined"
+    ]
+    capture.people = tuple({person.identity: person for person in reversed(people)}.values())[::-1]
+    capture.started_at = min(starts)
+
+
+def _load_events(capture: Capture, name: str, events: list[CallEvent]) -> tuple[float, float]:
+    """Append the events of one segment; when it begins and ends."""
+    head: dict[str, Any] | None = None
+    offset = end = 0.0
+    for record in capture._read(name):
+        if head is None:
+            head = _head(record)
+            offset = float(head["wall"]) - float(head["mono"])
+        end = max(end, record.time / MICROSECONDS + offset)
+        if record.kind == Kind.EVENT and len(events) < MAX_EVENTS:
+            fields = parse_json(record)
+            events.append(CallEvent(str(fields.pop("kind", "")), record.time / MICROSECONDS + offset, fields))
+    if head is None:  # killed before its first block
+        return float("inf"), 0.0
+    return float(head["wall"]), end
+
+
+def _head(record: Record) -> dict[str, Any]:
+    fields = parse_json(record)
+    if record.kind != Kind.META or fields.get("format") != FORMAT:
+        raise RecordError("a journal does not begin with what it is, or is of another format")
+    return fields
+
+
+def _track(name: str, record: Record) -> TrackInfo:
+    head = _head(record)
+    offset = float(head["wall"]) - float(head["mono"])
+    return TrackInfo(
+        file=name,
+        person=Person(head["identity"], head["user"], head["name"]),
+        track_sid=head["track_sid"],
+        kind=head["kind"],
+        source=head["source"],
+        opened_at=record.time / MICROSECONDS + offset,
+        offset=offset,
+    )
