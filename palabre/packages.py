@@ -113,7 +113,7 @@ def bridge_settings(settings: Settings) -> BridgeSettings:
             "alias_prefix": matrix.prefix,
             "command_prefix": matrix.command_prefix,
             "openid": {"servers": [{"name": settings.server_name, "url": str(settings.homeserver_url)}]},
-            "transcript": settings.speech,
+            "transcript": _speech_section(settings),
         },
         settings.bridge,
     )
@@ -124,7 +124,12 @@ def web_settings(settings: Settings) -> WebSettings:
 
 
 def speech_settings(settings: Settings) -> SpeechSettings:
-    return _section(SpeechSettings, "speech", {}, settings.speech)
+    return _section(SpeechSettings, "speech", {}, _speech_section(settings))
+
+
+def _speech_section(settings: Settings) -> dict[str, Any]:
+    """With the model put together in the data directory: a service may have no home."""
+    return merged({"model_cache": settings.data_directory / "models"}, settings.speech)
 
 
 def speech_finding(settings: Settings) -> Finding:
