@@ -46,26 +46,28 @@ export const PROBLEMS = {
 export type KnownProblem = keyof typeof PROBLEMS
 
 /** Different names of the same thing to a person. */
-const SAME: Record<string, KnownProblem> = {
-  session_missing: 'session_expired',
-  wrong_meeting: 'session_expired',
-  meeting_not_found: 'not_found',
-  call_not_found: 'no_call',
-  call_over: 'no_call',
-  internal: 'server_failed',
-  http_401: 'session_expired',
-  http_404: 'not_found',
-  http_429: 'too_many_requests',
-  http_500: 'server_failed',
-  http_502: 'server_failed',
-  http_503: 'server_failed',
-  http_504: 'server_failed',
-  bad_answer: 'server_failed',
-}
+const SAME = new Map<string, KnownProblem>(
+  Object.entries({
+    session_missing: 'session_expired',
+    wrong_meeting: 'session_expired',
+    meeting_not_found: 'not_found',
+    call_not_found: 'no_call',
+    call_over: 'no_call',
+    internal: 'server_failed',
+    http_401: 'session_expired',
+    http_404: 'not_found',
+    http_429: 'too_many_requests',
+    http_500: 'server_failed',
+    http_502: 'server_failed',
+    http_503: 'server_failed',
+    http_504: 'server_failed',
+    bad_answer: 'server_failed',
+  }),
+)
 
 export function knownProblem(code: string): KnownProblem {
   if (Object.hasOwn(PROBLEMS, code)) return code as KnownProblem
-  return SAME[code] ?? 'unknown'
+  return SAME.get(code) ?? 'unknown'
 }
 
 export function waysOut(code: string): readonly Way[] {

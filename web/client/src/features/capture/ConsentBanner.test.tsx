@@ -1,0 +1,75 @@
+import { act, screen } from '@testing-library/react'
+import userEvent from '@testing-library/user-event'
+import { describe, expect, test } from 'vitest'
+import { ApiError } from '../../app/api'
+import { live } from '../../app/live'
+import { fakeCall, faults, THEMES } from '../../test/render'
+import { CaptureChips } from './CaptureChips'
+import { ConsentBanner } from './ConsentBanner'
+
+const RUNNING = { by: '@bruno:example.org', since: 1_800_000_000 }
+const BOTH = { recording: RUNNING, transcription: RUNNING }
+
+describe('the consent banner', () => {
+  test('asks nothing while nothing is captured', () => {
+    const { show } = fakeCall()
+    expect(show(<ConsentBanner />).container.textContent).toBe('')
+  })
+
+  test('asks for both at once, naming who wants it, and says it aloud', async () => {
+    const { show, tell } = fakeCall()
+    show(<ConsentBanner />)
+    act(() => tell(BOTH, { recording: 'asked', transcription: 'asked' }))
+    expect(screen.getByRole('region', { name: 'bruno souhaite enregistrer et transcrire la réunion.' })).toBeTruthy()
+    await expect.poll(() => live.getState().urgent).toContain('Appuyez sur F6 pour répondre.')
+  })
+
+  test('yes is sent for what was asked, and the question is gone at once', async () => {
+    const { show, tell, flow } = fakeCall()
+    show(<ConsentBanner />)
+    act(() => tell(BOTH, { recording: 'yes', transcription: 'asked' }))
+    await userEvent.click(screen.getByRole('button', { name: 'J’accepte' }))
+    expect(flow.answerConsent).toHaveBeenCalledWith(['transcription'], 'yes')
+    expect(screen.queryByRole('button')).toBeNull()
+  })
+
+  test('an answer that does not arrive is asked again, with the reason', async () => {
+    const { show, tell, flow } = fakeCall()
+    show(<ConsentBanner />)
+    act(() => tell(BOTH, { recording: 'asked', transcription: 'asked' }))
+    ;(flow.answerConsent as unknown as { mockRejectedValue(error: Error): void }).mockRejectedValue(new ApiError('unreachable', 0))
+    await userEvent.click(screen.getByRole('button', { name: 'Je refuse' }))
+    expect((await screen.findByRole('alert')).textContent).toContain('Le serveur ne répond pas')
+    expect(screen.getByRole('button', { name: 'Je refuse' })).toBeTruthy()
+  })
+
+  test.each(THEMES)('has no accessibility fault in the %s theme', async (theme) => {
+    const { show, tell } = fakeCall()
+    const { container } = show(<ConsentBanner />, theme)
+    act(() => tell(BOTH, { recording: 'asked', transcription: 'asked' }))
+    expect(await faults(container)).toEqual([])
+  })
+})
+
+describe('the chip of a capture', () => {
+  test('explains itself and lets one take back one’s consent', async () => {
+    const { show, tell, flow } = fakeCall()
+    show(<CaptureChips />)
+    act(() => tell({ recording: RUNNING }, { recording: 'yes' }))
+    await userEvent.click(screen.getByRole('button', { name: 'Enregistrement' }))
+    const dialog = await screen.findByRole('dialog', { name: 'La réunion est enregistrée' })
+    expect(dialog.textContent).toContain('Vous avez accepté.')
+    await userEvent.click(screen.getByRole('button', { name: 'Retirer mon accord' }))
+    expect(flow.answerConsent).toHaveBeenCalledWith(['recording'], 'no')
+    expect((await screen.findByRole('dialog')).textContent).toContain('Vous avez refusé.')
+  })
+
+  test('offers stopping only to those who may', async () => {
+    const { show, tell } = fakeCall({ capture: false })
+    show(<CaptureChips />)
+    act(() => tell({ transcription: RUNNING }, { transcription: 'no' }))
+    await userEvent.click(screen.getByRole('button', { name: 'Transcription' }))
+    await screen.findByRole('dialog')
+    expect(screen.queryByRole('button', { name: 'Arrêter la transcription' })).toBeNull()
+  })
+})

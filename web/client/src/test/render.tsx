@@ -1,0 +1,72 @@
+/** Shows parts of the call around a real, unconnected LiveKit room, with the server's word put in by hand. */
+import { RoomContext } from '@livekit/components-react'
+import { render } from '@testing-library/react'
+import { Room, RoomEvent } from 'livekit-client'
+import type { ReactNode } from 'react'
+import { vi } from 'vitest'
+import { axe } from 'vitest-axe'
+import { Api } from '../app/api'
+import { FlowContext } from '../app/context'
+import type { RunningCall } from '../app/flow'
+import { Flow } from '../app/flow'
+import type { Capture, Standing } from '../call/capture'
+import { captureModel } from '../call/captureModel'
+import { chatLog } from '../call/chat'
+import { CallContext } from '../features/call/context'
+import { CaptureContext } from '../features/capture/context'
+
+export const THEMES = ['light', 'dark'] as const
+
+export function fakeFlow(): Flow {
+  const api = new Api(() => Promise.reject(new Error('no network in this test')))
+  const flow = new Flow({
+    api,
+    door: { kind: 'link', meetingId: 'm1' },
+    dev: true,
+    device: 'd1',
+    makeSession: () => Promise.reject(new Error('no call in this test')),
+  })
+  for (const method of ['join', 'leave', 'refresh', 'signIn', 'start', 'back', 'startCapture', 'stopCapture', 'answerConsent'] as const) {
+    vi.spyOn(flow, method).mockResolvedValue(undefined)
+  }
+  return flow
+}
+
+export function fakeCall(may: Partial<RunningCall['pass']['may']> = {}) {
+  const room = new Room()
+  room.localParticipant.identity = 'ana-d1'
+  vi.spyOn(room.localParticipant, 'name', 'get').mockReturnValue('Ana Pereira')
+  const flow = fakeFlow()
+  const model = captureModel(room, flow, () => 'unreachable')
+  const pass = { url: '', token: '', identity: 'ana-d1', name: 'Ana', mode: 'server', may: { publish: true, capture: true, moderate: false, ...may } }
+  const call = { session: { room, chat: chatLog(room), leave: vi.fn(), connect: vi.fn() }, pass } as unknown as RunningCall
+
+  /** What the server says: in the room's metadata and the person's attributes. */
+  const tell = (capture: Partial<Capture>, standings: Partial<Record<keyof Capture, Standing>> = {}) => {
+    const attributes = Object.fromEntries(Object.entries(standings).map(([kind, value]) => [`palabre.consent.${kind}`, value ?? '']))
+    vi.spyOn(room, 'metadata', 'get').mockReturnValue(JSON.stringify({ capture: { recording: null, transcription: null, ...capture } }))
+    vi.spyOn(room.localParticipant, 'attributes', 'get').mockReturnValue(attributes)
+    room.emit(RoomEvent.RoomMetadataChanged, room.metadata ?? '')
+  }
+
+  const show = (content: ReactNode, theme: (typeof THEMES)[number] = 'light') => {
+    document.documentElement.dataset.theme = theme
+    model.follow()
+    return render(
+      <FlowContext.Provider value={flow}>
+        <RoomContext.Provider value={room}>
+          <CallContext.Provider value={call}>
+            <CaptureContext.Provider value={model}>{content}</CaptureContext.Provider>
+          </CallContext.Provider>
+        </RoomContext.Provider>
+      </FlowContext.Provider>,
+    )
+  }
+  return { room, flow, model, call, tell, show }
+}
+
+/** Faults that axe finds. Contrast can't be measured without layout: tokens.test.ts and the browser tests do. */
+export async function faults(container: Element): Promise<string[]> {
+  const { violations } = await axe(container, { rules: { region: { enabled: false }, 'color-contrast': { enabled: false } } })
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
+}
