@@ -55,7 +55,8 @@ def _optional_title(words: list[str]) -> tuple[str, ...]:
 def _title_and_users(words: list[str]) -> tuple[str, ...]:
     if not words or not words[0].strip():
         raise CommandError("bot.usage")
-    title, *users = words
+    title, *others = words
+    users = [user for word in others if (user := word.strip(",;"))]
     for user in users:
         if not is_user_id(user):
             raise CommandError("bot.not_a_user", word=user[:MAX_TITLE])
@@ -125,7 +126,8 @@ def with_mentions(body: str, formatted: str) -> str:
     for link, label in _PILL.findall(formatted):
         user, name = unquote(link), html.unescape(re.sub(r"<[^>]*>", "", label))
         if is_user_id(user) and name and user not in body:
-            body = body.replace(name, f" {user} ", 1)
+            before, found, after = body.rpartition(name)  # the last one: titles, which may hold names, come first
+            body = f"{before} {user} {after}" if found else body
     return body
 
 
