@@ -165,6 +165,7 @@ class SealedFile(io.RawIOBase):
         finally:
             os.close(self._descriptor)
             self._blocks.clear()
+            self._writable = False  # `super().close()` flushes once more
             super().close()
 
     # slots
