@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -93,10 +94,9 @@ class Artefacts:
             await self._clean()
             for capture in await self._captures.in_state(State.ENDED):
                 await self._make(capture)
-            try:
-                await asyncio.wait_for(self._wake.wait(), CLEAN_SECONDS)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLEAN_SECONDS):
+                    await self._wake.wait()
 
     async def settled(self, capture_id: str) -> None:
         """A post of this capture was acknowledged or refused. With the last one the raw tracks go, or are kept."""

@@ -68,7 +68,8 @@ async def _talk(
         process.stdin.write(json.dumps(job).encode() + b"\n")
         await process.stdin.drain()
         while True:
-            line = await asyncio.wait_for(process.stdout.readline(), SILENCE_SECONDS)
+            async with asyncio.timeout(SILENCE_SECONDS):
+                line = await process.stdout.readline()
             if not line:
                 raise WorkerDiedError(f"ended with {await process.wait()}")
             message = json.loads(line)
@@ -92,7 +93,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
     try:
-        await asyncio.wait_for(process.wait(), ENDING_SECONDS)
+        async with asyncio.timeout(ENDING_SECONDS):
+            await process.wait()
     except TimeoutError:
         with suppress(ProcessLookupError):
             process.kill()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -145,10 +146,9 @@ class Poster:
                 if call not in self._sending or self._sending[call].done():
                     self._sending[call] = self._tasks.spawn("posts", self._send_all(call))
             self._sending = {call: task for call, task in self._sending.items() if not task.done()}
-            try:
-                await asyncio.wait_for(self._wake.wait(), RETRY_SECONDS)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_SECONDS):
+                    await self._wake.wait()
 
     async def _send_all(self, call: CallId) -> None:
         room_id = await self._store.room(call)

@@ -295,8 +295,8 @@ class FakeFiles:
         self.tracks[(identity, facts.sid)] = sink
         return sink
 
-    def withdrawn(self, person: Person) -> None:
-        self.withdrawals.append(person.key)
+    def withdrawn(self, identity: str) -> None:
+        self.withdrawals.append(identity)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.closed = True

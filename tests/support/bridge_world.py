@@ -1,0 +1,165 @@
+"""`bridge_world`: the whole of bridge on a real SQLite file, with the Matrix side, the relay and the worker faked.
+
+It can be killed and started again on the same database (`restart`), as `kill -9` would leave it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bridge.schema
+import bridge.service
+from appservice.seams import Command
+from bridge.capture_store import Capture
+from bridge.people import Person, guest_person, matrix_person
+from bridge.service import BridgeService
+from palabre.base.clock import ManualClock
+from palabre.base.database import Database, open_database
+from palabre.base.errors import CallerError
+from palabre.base.http import OutboundHttp
+from palabre.base.ids import EventId, MeetingId, RoomId, UserId
+from palabre.base.sealed import write_sealed
+from palabre.base.tasks import Supervisor
+from tests.support.bridge_fakes import ALICE, BOB, ROOM, FakeFiles, FakeMatrix, FakeRelay, bridge_settings, track
+
+LONGEST_WAIT = 5.0  # seconds; a test that needs it has failed
+
+
+class World:
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.folder = folder
+        self.settings = bridge_settings(folder, **changes)
+        self.clock = ManualClock()
+        self.matrix = FakeMatrix()
+        self.relay = FakeRelay()
+        self.files: dict[str, FakeFiles] = {}  # capture id -> what would be on disk
+        self.jobs: list[dict[str, Any]] = []
+        self.worker_error: Exception | None = None
+        self.database: Database
+        self.service: BridgeService
+        self._events = 0
+
+    async def start(self) -> None:
+        self._pool, (self.database,) = await open_database(
+            f"sqlite:///{self.folder / 'bridge.db'}", [bridge.schema.upgrade_table]
+        )
+        self._tasks = Supervisor()
+        self._http = OutboundHttp()
+        self.service = BridgeService(
+            self.settings,
+            self.database,
+            self.matrix,
+            self.relay,
+            http=self._http,
+            clock=self.clock,
+            tasks=self._tasks,
+            worker=self._worker,
+        )
+        self.relay.listener = self.service.listener
+        await self.service.start()
+
+    async def stop(self) -> None:
+        await self._tasks.close()
+        await self._http.close()
+        await self._pool.stop()
+
+    async def restart(self) -> None:
+        """Killed: nothing is closed, the relay is empty, whatever was on its way is lost."""
+        await self.stop()
+        self.relay = FakeRelay()
+        await self.start()
+
+    async def open_files(self, _folders: object, capture: Capture, _clock: object, _error: object) -> FakeFiles:
+        self.service._folders.create_tracks_key(capture.id)
+        self.files[capture.id] = FakeFiles()
+        return self.files[capture.id]
+
+    async def _worker(self, job: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
+        self.jobs.append(job)
+        progress(0.5)
+        if self.worker_error is not None:
+            raise self.worker_error
+        output = Path(job["output"])
+        key = self.service._folders.output_key(output.name)
+        write_sealed(output / "film.sealed", key, b"film")
+        made = {"name": f"{job['stem']}.bin", "mime_type": "application/octet-stream", "size": 4}
+        return {
+            "artefacts": [made | {"path": "film.sealed", "details": {}}],
+            "duration": 65.0,
+            "excerpt": [["Alice", "Good morning."]],
+        }
+
+    # Shorthands.
+
+    async def command(self, name: str, *arguments: str, sender: UserId = ALICE, event: str = "") -> EventId:
+        self._events += 1
+        event_id = EventId(event or f"$event{self._events}")
+        await self.service.commands.handle(Command(name, arguments, sender, ROOM, event_id, None, "en"))
+        return event_id
+
+    async def refusal(self, name: str, *arguments: str, sender: UserId = ALICE) -> str:
+        with pytest.raises(CallerError) as caught:
+            await self.command(name, *arguments, sender=sender)
+        return caught.value.code
+
+    async def meeting(self, room_id: RoomId = ROOM) -> MeetingId:
+        row = await self.database.fetchrow("SELECT id FROM bridge_meeting WHERE room_id = $1", room_id)
+        if row is None:
+            await self.command("call")
+            return await self.meeting(room_id)
+        return MeetingId(row["id"])
+
+    async def take_seat(self, person: Person, device: str = "tab") -> tuple[str, str]:
+        """LiveKit room and identity of a seat that was given."""
+        _, session = await self.service.entrance._sessions.open(person, None)
+        seat = await self.service.entrance.join(session, await self.meeting(), device)
+        call = await self.service.listener._calls.open_call(await self.meeting())
+        assert call is not None
+        return call.room, seat.identity
+
+    async def join(self, who: str | UserId = ALICE, device: str = "tab", *, publish: bool = True) -> tuple[str, str]:
+        """Join with a microphone, a camera and tracks named after the identity."""
+        person = guest_person(who, who.title()) if not who.startswith("@") else self.person(UserId(who))
+        room, identity = await self.take_seat(person, device)
+        self.relay.join(room, identity, person.name)
+        if publish:
+            self.relay.publish(room, identity, track(f"mic-{identity}"))
+        await self.settled()
+        return room, identity
+
+    def person(self, user_id: UserId) -> Person:
+        return matrix_person(user_id, {ALICE: "Alice", BOB: "Bob"}.get(user_id, ""))
+
+    async def settled(self) -> None:
+        await self.service.listener.settled()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(LONGEST_WAIT):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    async def capture_states(self) -> list[str]:
+        rows = await self.database.fetch("SELECT state FROM bridge_capture ORDER BY started_at")
+        return [row["state"] for row in rows]
+
+    async def until_states(self, *states: str) -> None:
+        async with asyncio.timeout(LONGEST_WAIT):
+            while await self.capture_states() != list(states):
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def bridge_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    world = World(tmp_path)
+    monkeypatch.setattr(bridge.service, "open_journals", world.open_files)
+    monkeypatch.setattr("bridge.artefacts.PAUSE_SECONDS", 0.0)
+    await world.start()
+    yield world
+    with suppress(Exception):
+        await world.stop()
