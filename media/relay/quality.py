@@ -1,0 +1,30 @@
+"""How good somebody's connection is, for the bars in clients: from loss both ways. Pure."""
+
+from __future__ import annotations
+
+from livekit.protocol import models, rtc
+
+INTERVAL = 5.0  # seconds between updates; LiveKit's
+# Opus hides 3 % and retransmission repairs it; above 10 % speech suffers (LiveKit lowers its score likewise).
+GOOD_LOSS = 0.03
+POOR_LOSS = 0.10
+_SCORES = {models.EXCELLENT: 4.5, models.GOOD: 3.5, models.POOR: 2.0, models.LOST: 1.0}  # like a MOS, 1 to 5
+
+
+def rate(loss: float, *, reachable: bool) -> models.ConnectionQuality:
+    """`loss`: the worst fraction lost over the last interval, either way. `reachable`: its signalling is connected."""
+    if not reachable:
+        return models.LOST
+    if loss >= POOR_LOSS:
+        return models.POOR
+    return models.GOOD if loss >= GOOD_LOSS else models.EXCELLENT
+
+
+def update(rated: dict[str, models.ConnectionQuality]) -> rtc.ConnectionQualityUpdate:
+    """By participant sid."""
+    return rtc.ConnectionQualityUpdate(
+        updates=[
+            rtc.ConnectionQualityInfo(participant_sid=sid, quality=quality, score=_SCORES[quality])
+            for sid, quality in rated.items()
+        ]
+    )
