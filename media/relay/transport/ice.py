@@ -14,6 +14,9 @@ from media.relay.transport import stun
 UFRAG_LENGTH = 8  # 47 bits; RFC 8839 section 5.4 wants at least 4 characters
 PASSWORD_LENGTH = 24  # 142 bits; at least 22 characters
 CONSENT_SECONDS = 30.0  # RFC 7675 section 5.1
+HOLD_SECONDS = (
+    15.0  # without a check until another session may prove itself from the same address; clients check every 5
+)
 MAX_PATHS = (
     16  # proved paths per session: two interfaces, IPv4 and IPv6, TCP, relays, and what a walk through town adds
 )
@@ -24,7 +27,9 @@ class Path(Protocol):
     """One way to a peer: a UDP address or a TCP connection."""
 
     @property
-    def address(self) -> tuple[str, int]: ...
+    def address(self) -> tuple[str, int]:
+        """IP address and port of the peer as it knows them: never IPv4 in IPv6's clothes."""
+        ...
 
     def send(self, datagram: bytes) -> None:
         """Send or drop; never waits."""
@@ -40,12 +45,13 @@ def _random(length: int) -> str:
 class IceAgent:
     """One side of one transport."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self) -> None:
         self.ufrag, self.password = _random(UFRAG_LENGTH), _random(PASSWORD_LENGTH)
         self._former: tuple[str, str] | None = None
+        self._nominated = False  # under the present ufrag
         self.selected: Path | None = None
-        self._paths: dict[Path, None] = {}  # proved, in order of proof
-        self.last_check = now
+        self._paths: dict[Path, float] = {}  # proved, in order of proof, and when last
+        self.last_check: float | None = None
 
     @property
     def ufrags(self) -> tuple[str, ...]:
@@ -57,8 +63,10 @@ class IceAgent:
         return tuple(self._paths)
 
     def restart(self) -> None:
-        """New credentials; checks under the former ones are answered until one under the new nominates."""
-        self._former = (self.ufrag, self.password)
+        """New credentials; checks under those in use are answered until one under the new nominates."""
+        if self._nominated or self._former is None:
+            self._former = (self.ufrag, self.password)
+        self._nominated = False
         self.ufrag, self.password = _random(UFRAG_LENGTH), _random(PASSWORD_LENGTH)
 
     def check(self, datagram: bytes, ufrag: str, path: Path, now: float) -> bytes:
@@ -73,12 +81,11 @@ class IceAgent:
                 raise stun.StunError("unknown ufrag")
             password = self._former[1]
         request = stun.parse_check(datagram, password)
-        self.last_check = now
-        self._paths.setdefault(path)
+        self.last_check = self._paths[path] = now
         if request.use_candidate:
             self.selected = path
             if ufrag == self.ufrag:
-                self._former = None
+                self._former, self._nominated = None, True
         elif self.selected is None:
             self.selected = path
         return stun.success(request, path.address, password)
@@ -96,6 +103,10 @@ class IceAgent:
         if self.selected == path:
             self.selected = next(reversed(self._paths), None)
 
+    def holds(self, path: Path, now: float) -> bool:
+        """Whether the peer uses the path and has proved so lately: then it is nobody else's."""
+        return self.selected == path and now - self._paths.get(path, now - HOLD_SECONDS) < HOLD_SECONDS
+
     def expired(self, now: float) -> bool:
-        """Whether consent has run out: nobody has checked for 30 s."""
-        return now - self.last_check > CONSENT_SECONDS
+        """Whether consent has run out: nobody has checked for 30 s. A session that waits for its peer has time."""
+        return self.last_check is not None and now - self.last_check > CONSENT_SECONDS

@@ -18,6 +18,7 @@ from palabre.base.tasks import Supervisor
 log = structlog.get_logger("relay.transport")
 
 EARLY = 8  # DTLS datagrams kept until the SDP has come: a ClientHello may overtake the answer that goes by WebSocket
+HANDSHAKE_SECONDS = 30.0  # from the first path to the keys; a quarter of the packets lost costs ten
 _DTLS = range(20, 64)  # first bytes, RFC 7983
 _RTP = range(128, 192)
 
@@ -60,7 +61,7 @@ class PeerTransport:
         self._ports, self._plane, self._certificate = ports, plane, certificate
         self._observer, self._clock, self._tasks = observer, clock, tasks
         self.session = ports.next_session()
-        self._agent = IceAgent(clock.monotonic())
+        self._agent = IceAgent()
         self._dtls: DtlsSession | None = None
         self._sctp: SctpAssociation | None = None
         self._sctp_offer: SctpOffer | None = None
@@ -70,6 +71,7 @@ class PeerTransport:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._over = False
+        self._reached_at: float | None = None  # when the first path was proved
         self.connected = False
         plane.add_session(self.session)
         ports.add(self, self._agent.ufrag)
@@ -172,7 +174,8 @@ class PeerTransport:
         for surplus in self._agent.surplus():
             self._ports.remove_path(self, surplus)
         self._ports.select(self, self._agent.selected)
-        if before is None:
+        if before is None and self._reached_at is None:
+            self._reached_at = now
             self._begin_dtls()
         return answer
 
@@ -188,6 +191,9 @@ class PeerTransport:
         else:
             self._ports.drop("unknown_protocol")
 
+    def holds(self, path: Path, now: float) -> bool:
+        return self._agent.holds(path, now)
+
     def path_closed(self, path: Path) -> None:
         self._agent.forget(path)
         self._ports.select(self, self._agent.selected)
@@ -195,6 +201,8 @@ class PeerTransport:
     def look(self, now: float) -> None:
         if self._agent.expired(now):
             self._end("consent_lost")
+        elif not self.connected and self._reached_at is not None and now - self._reached_at > HANDSHAKE_SECONDS:
+            self._end("dtls_failed")
 
     # -- DTLS
 
@@ -222,8 +230,8 @@ class PeerTransport:
         if self._dtls.keys is not None and not self.connected:
             self._connect()
         for packet in packets:
-            if self._sctp is not None and not self._sctp.feed(packet):
-                self._ports.drop("sctp_queue")
+            if self._sctp is not None:
+                self._sctp.feed(packet)
         if self._dtls.closed:
             self._end("dtls_closed")
         else:
@@ -273,6 +281,8 @@ class PeerTransport:
             max_message_size=self._sctp_offer.max_message_size,
             opened=self._observer.channel_opened,
             message=self._observer.channel_message,
+            drop=self._ports.drop,
+            clock=self._clock,
         )
         for label, ordered, max_retransmits in self._channels:
             self._sctp.open(label, ordered=ordered, max_retransmits=max_retransmits)

@@ -10,12 +10,14 @@ import asyncio
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from media.relay.transport import stun
+from media.relay.transport.address import SocketAddress, plain_address
 from media.relay.transport.ice import Path
+from media.relay.transport.limiter import FailureLimiter
 from media.relay.transport.tcp import TcpPath, TcpPaths
 from palabre.base.clock import Clock
 
@@ -51,6 +53,10 @@ class Endpoint(Protocol):
         """A datagram that is not STUN, from a proved path; never empty."""
         ...
 
+    def holds(self, path: Path, now: float) -> bool:
+        """Whether the path is in use by this peer, so that no other may claim it."""
+        ...
+
     def path_closed(self, path: Path) -> None: ...
 
     def look(self, now: float) -> None:
@@ -61,22 +67,23 @@ class Endpoint(Protocol):
 class UdpPath:
     """A peer's UDP address, seen from our socket. Equal when the address is."""
 
-    __slots__ = ("_socket", "address")
+    __slots__ = ("_drop", "_socket", "address", "key")
 
-    def __init__(self, udp: socket.socket, address: tuple[str, int]) -> None:
-        self._socket, self.address = udp, address
+    def __init__(self, udp: socket.socket, key: SocketAddress, drop: Callable[[str], None]) -> None:
+        self._socket, self.key, self._drop = udp, key, drop
+        self.address = plain_address(key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, UdpPath) and other.address == self.address
+        return isinstance(other, UdpPath) and other.key == self.key
 
     def __hash__(self) -> int:
-        return hash(self.address)
+        return hash(self.key)
 
     def send(self, datagram: bytes) -> None:
         try:
-            self._socket.sendto(datagram, self.address)
+            self._socket.sendto(datagram, self.key)
         except OSError:  # full buffer or a route that vanished: a lost datagram like any other
-            return
+            self._drop("udp_send")
 
     def close(self) -> None:
         """Nothing to close: the socket is everybody's."""
@@ -93,13 +100,14 @@ class MediaPorts:
         self._settings = settings
         self._clock = clock
         self._by_ufrag: dict[str, Endpoint] = {}
-        self._by_address: dict[tuple[str, int], Endpoint] = {}
+        self._by_address: dict[SocketAddress, Endpoint] = {}
         self._by_session: dict[int, Endpoint] = {}
         self._selected: dict[int, Path] = {}
         self._drops: Counter[str] = Counter()
+        self._failures = FailureLimiter()
         self._sessions = 0
         self._udp: socket.socket | None = None
-        self._tcp = TcpPaths(self._stun, self._from_tcp, self._tcp_closed, self.drop)
+        self._tcp = TcpPaths(self._tcp_stun, self._from_tcp, self._tcp_closed, self.drop)
         self._timer: asyncio.TimerHandle | None = None
         self.udp_port = self.tcp_port = 0
 
@@ -184,8 +192,8 @@ class MediaPorts:
             self._selected[endpoint.session] = path
 
     def remove_path(self, endpoint: Endpoint, path: Path) -> None:
-        if self._by_address.get(path.address) is endpoint:
-            del self._by_address[path.address]
+        if isinstance(path, UdpPath) and self._by_address.get(path.key) is endpoint:
+            del self._by_address[path.key]
         path.close()
 
     def remove(self, endpoint: Endpoint, ufrags: tuple[str, ...], paths: tuple[Path, ...]) -> None:
@@ -214,29 +222,42 @@ class MediaPorts:
             if not datagram:
                 self.drop("empty")
             elif datagram[0] < 4:
-                self._stun(datagram, UdpPath(udp, address[:2]), now)
-            elif (endpoint := self._by_address.get(address[:2])) is not None:
+                self._stun(datagram, UdpPath(udp, address, self.drop), self._by_address.get(address), now)
+            elif (endpoint := self._by_address.get(address)) is not None:
                 endpoint.receive(datagram, now)
             else:
                 self.drop("unknown_address")
 
-    def _stun(self, datagram: bytes, path: Path, now: float | None = None) -> Endpoint | None:
-        """Answer a check; the endpoint whose it was, or None when it was dropped."""
-        now = self._clock.monotonic() if now is None else now
+    def _stun(self, datagram: bytes, path: Path, holder: Endpoint | None, now: float) -> Endpoint | None:
+        """Answer a check; the endpoint whose it was, or None when it was dropped. `holder`: whose the path was."""
+        host = path.address[0]
+        if holder is None and self._failures.blocked(host, now):
+            self.drop("stun_limited")
+            return None
         try:
             ufrag = stun.local_ufrag(datagram)
             endpoint = self._by_ufrag.get(ufrag)
             if endpoint is None:
                 self.drop("unknown_ufrag")
+                self._failures.failed(host)
+                return None
+            if holder is not None and holder is not endpoint and holder.holds(path, now):
+                self.drop("address_in_use")
                 return None
             answer = endpoint.check(datagram, ufrag, path, now)
         except stun.StunError:
             self.drop("stun")
+            self._failures.failed(host)
             return None
+        if holder is not None and holder is not endpoint:
+            holder.path_closed(path)
         if isinstance(path, UdpPath):
-            self._by_address[path.address] = endpoint
+            self._by_address[path.key] = endpoint
         path.send(answer)
         return endpoint
+
+    def _tcp_stun(self, datagram: bytes, path: TcpPath, holder: Endpoint | None) -> Endpoint | None:
+        return self._stun(datagram, path, holder, self._clock.monotonic())
 
     def _from_tcp(self, endpoint: Endpoint, datagram: bytes) -> None:
         endpoint.receive(datagram, self._clock.monotonic())

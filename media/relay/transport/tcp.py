@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from media.relay.transport.address import plain_address
+
 MAX_CONNECTIONS = 4096  # for a machine of a few hundred participants; far below the usual limit on open files
-UNPROVED_SECONDS = 10.0  # a connection without an answered check by then is not one of ours
+MAX_PER_HOST = 256  # connections from one IP address: a hundred people behind one NAT, with two connections each
+UNPROVED_SECONDS = 5.0  # a connection without an answered check by then is not one of ours: browsers check at once
 WRITE_BUFFER = 1 << 20  # bytes: about 3 s of a 3 Mbit/s call; what is older is better lost than late
 MAX_FRAME = 2048  # bytes: as large as a datagram may be
 
@@ -49,8 +53,7 @@ class TcpPath:
     def __init__(self, transport: asyncio.Transport, drop: Callable[[str], None]) -> None:
         self._transport = transport
         self._drop = drop
-        host, port = transport.get_extra_info("peername")[:2]
-        self.address: tuple[str, int] = (host, port)
+        self.address = plain_address(transport.get_extra_info("peername"))
 
     def send(self, datagram: bytes) -> None:
         if self._transport.is_closing():
@@ -77,7 +80,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._path = TcpPath(transport, self._paths.drop)
-        if not self._paths.admit(self):
+        if not self._paths.admit(self, self._path.address[0]):
             transport.abort()
             return
         self._deadline = asyncio.get_running_loop().call_later(UNPROVED_SECONDS, self._give_up)
@@ -96,7 +99,7 @@ class _Connection(asyncio.Protocol):
         if not datagram:
             self._paths.drop("empty")
         elif datagram[0] < 4:
-            self._endpoint = self._paths.stun(datagram, self._path) or self._endpoint
+            self._endpoint = self._paths.stun(datagram, self._path, self._endpoint) or self._endpoint
             if self._endpoint is not None and self._deadline is not None:
                 self._deadline.cancel()
                 self._deadline = None
@@ -112,7 +115,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._paths.leave(self)
+        self._paths.leave(self, self._path.address[0])
         if self._endpoint is not None:
             self._paths.closed(self._endpoint, self._path)
 
@@ -125,13 +128,14 @@ class TcpPaths:
 
     def __init__(
         self,
-        stun: Callable[[bytes, TcpPath], Any],
+        stun: Callable[[bytes, TcpPath, Any], Any],
         datagram: Callable[[Any, bytes], None],
         closed: Callable[[Any, TcpPath], None],
         drop: Callable[[str], None],
     ) -> None:
         self.stun, self.datagram, self.closed, self.drop = stun, datagram, closed, drop
         self._connections: set[_Connection] = set()
+        self._hosts: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -145,12 +149,17 @@ class TcpPaths:
         for connection in list(self._connections):
             connection.abort()
 
-    def admit(self, connection: _Connection) -> bool:
-        if len(self._connections) >= MAX_CONNECTIONS:
+    def admit(self, connection: _Connection, host: str) -> bool:
+        if len(self._connections) >= MAX_CONNECTIONS or self._hosts[host] >= MAX_PER_HOST:
             self.drop("tcp_full")
             return False
         self._connections.add(connection)
+        self._hosts[host] += 1
         return True
 
-    def leave(self, connection: _Connection) -> None:
-        self._connections.discard(connection)
+    def leave(self, connection: _Connection, host: str) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._hosts[host] -= 1
+            if not self._hosts[host]:
+                del self._hosts[host]

@@ -48,7 +48,7 @@ def raw_request(*attributes: bytes) -> bytes:
 
 
 def test_a_check_is_answered_with_the_address_it_came_from() -> None:
-    agent = IceAgent(0.0)
+    agent = IceAgent()
     answer = agent.check(request(agent.ufrag, agent.password), agent.ufrag, FakePath(1000), 1.0)
     parsed = aioice_stun.parse_message(answer)
     assert parsed.attributes["XOR-MAPPED-ADDRESS"] == ("192.0.2.7", 1000)
@@ -73,7 +73,7 @@ def test_arbitrary_bytes_raise_the_declared_error_only(noise: bytes) -> None:
 
 
 def test_a_check_with_another_password_or_without_integrity_is_not_answered() -> None:
-    agent = IceAgent(0.0)
+    agent = IceAgent()
     for hostile in (request(agent.ufrag, "wrong"), raw_request(attribute(6, f"{agent.ufrag}:x".encode()))):
         with pytest.raises(stun.StunError):
             agent.check(hostile, agent.ufrag, FakePath(1), 1.0)
@@ -81,7 +81,7 @@ def test_a_check_with_another_password_or_without_integrity_is_not_answered() ->
 
 
 def test_the_last_nomination_wins_and_ordinary_checks_do_not_move_the_path() -> None:
-    agent = IceAgent(0.0)
+    agent = IceAgent()
     wifi, mobile = FakePath(1), FakePath(2)
     agent.check(request(agent.ufrag, agent.password, nominate=True), agent.ufrag, wifi, 1.0)
     agent.check(request(agent.ufrag, agent.password), agent.ufrag, mobile, 2.0)
@@ -91,7 +91,7 @@ def test_the_last_nomination_wins_and_ordinary_checks_do_not_move_the_path() -> 
 
 
 def test_after_a_restart_the_former_credentials_hold_until_the_new_ones_are_nominated() -> None:
-    agent = IceAgent(0.0)
+    agent = IceAgent()
     old = (agent.ufrag, agent.password)
     agent.restart()
     assert agent.check(request(*old, nominate=True), old[0], FakePath(1), 1.0)
@@ -101,14 +101,14 @@ def test_after_a_restart_the_former_credentials_hold_until_the_new_ones_are_nomi
 
 
 def test_consent_runs_out_half_a_minute_after_the_last_check() -> None:
-    agent = IceAgent(0.0)
+    agent = IceAgent()
     agent.check(request(agent.ufrag, agent.password), agent.ufrag, FakePath(1), 10.0)
     assert not agent.expired(10.0 + CONSENT_SECONDS)
     assert agent.expired(10.1 + CONSENT_SECONDS)
 
 
 def test_proved_paths_are_bounded_and_the_selected_one_stays() -> None:
-    agent = IceAgent(0.0)
+    agent = IceAgent()
     agent.check(request(agent.ufrag, agent.password, nominate=True), agent.ufrag, FakePath(0), 0.0)
     for port in range(1, 100):
         agent.check(request(agent.ufrag, agent.password), agent.ufrag, FakePath(port), 1.0)
