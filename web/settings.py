@@ -25,5 +25,5 @@ class WebSettings(BaseModel):
     )
     dev_users: dict[str, DevUser] = Field(default_factory=dict, description="Refused unless the service runs --dev")
     trusted_proxies: tuple[str, ...] = Field(
-        (), description="Addresses or networks whose X-Forwarded-For is believed, for the rate limits"
+        default=(), description="Addresses or networks whose X-Forwarded-For is believed, for the rate limits"
     )

@@ -141,7 +141,7 @@ class World:
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(LONGEST_WAIT):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0.005)
 
     async def capture_states(self) -> list[str]:
@@ -150,7 +150,7 @@ class World:
 
     async def until_states(self, *states: str) -> None:
         async with asyncio.timeout(LONGEST_WAIT):
-            while await self.capture_states() != list(states):
+            while await self.capture_states() != list(states):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
 
