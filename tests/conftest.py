@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.support.bot",
     "tests.support.speech",
     "tests.support.bridge_world",
+    "tests.support.page",
 ]

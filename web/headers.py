@@ -20,7 +20,7 @@ INERT_CSP = "default-src 'none'; frame-ancestors 'none'"
 PERMISSIONS = (
     "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), fullscreen=(self), "
     "picture-in-picture=(self), screen-wake-lock=(self), speaker-selection=(self), geolocation=(), payment=(), usb=(), "
-    "serial=(), hid=(), bluetooth=(), midi=(), accelerometer=(), gyroscope=(), magnetometer=()"
+    "serial=(), hid=(), midi=(), accelerometer=(), gyroscope=(), magnetometer=()"
 )
 
 
