@@ -1,8 +1,8 @@
 """Where captures and artefacts lie on disk, and their keys. Everything there is sealed; names tell nothing.
 
 `captures/ID/key` and `captures/ID/tracks/…`: raw tracks, deleted once what was made of them is posted.
-`artefacts/ID/key` and `artefacts/ID/…`: what was made of capture ID. Deleting a folder deletes its key, which is all
-that opens its files.
+`artefacts/ID/key` and `artefacts/ID/files/…`: what was made of capture ID. Deleting a folder deletes its key, which is
+all that opens its files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bridge.capture_store import Capture
 from bridge.people import Person
 from media.recorder.capture import CallCapture
 from media.recorder.errors import CaptureError
-from media.relay.seams import TapSink, TrackFacts
+from media.relay.seams import TapSink, TrackFacts, TrackSource
 from palabre.base.clock import Clock
 from palabre.base.sealed import create_key_file, read_key_file
 
@@ -49,7 +49,7 @@ class Folders:
         return self._captures / capture / "tracks"
 
     def output(self, capture: str) -> Path:
-        return self._artefacts / capture
+        return self._artefacts / capture / "files"
 
     def create_tracks_key(self, capture: str) -> bytes:
         return self._create_key(self._captures / capture, capture)
@@ -94,13 +94,16 @@ class JournalFiles:
         self._journals = journals
 
     def track(self, person: Person, identity: str, track: TrackFacts) -> TapSink:
+        source = track.source
+        if source is TrackSource.UNKNOWN:  # an SDK that does not say: what it is by far the most often
+            source = TrackSource.MICROPHONE if track.kind == "audio" else TrackSource.CAMERA
         return self._journals.track(
             identity=identity,
             user=person.user_id or "",
             name=person.name,
             track_sid=track.sid,
             kind=track.kind,
-            source=track.source.value,
+            source=source.value,
         )
 
     def withdrawn(self, identity: str) -> None:

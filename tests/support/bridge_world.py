@@ -86,7 +86,9 @@ class World:
         if self.worker_error is not None:
             raise self.worker_error
         output = Path(job["output"])
-        key = self.service._folders.output_key(output.name)
+        key = self.service._folders.output_key(output.parent.name)
+        output.mkdir(exist_ok=True)
+        (output / "film.sealed").unlink(missing_ok=True)
         write_sealed(output / "film.sealed", key, b"film")
         made = {"name": f"{job['stem']}.bin", "mime_type": "application/octet-stream", "size": 4}
         return {

@@ -29,7 +29,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
         tmp_path,
     )
     pages.add_routes(root.router)
-    client = TestClient(TestServer(root), auto_decompress=False)  # type: ignore[call-arg]
+    client = TestClient(TestServer(root), auto_decompress=False)
     await client.start_server()
     yield client
     await client.close()
