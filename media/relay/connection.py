@@ -82,6 +82,7 @@ class Connection:
         self.closed = False
         self.joined_at = self.refreshed_at = 0.0  # monotonic seconds
         self.lost_at: float | None = None  # since when there is no WebSocket
+        self.ended_by = ""  # how a peer connection ended, once one has
         if not participant.single:
             self.subscriber.transport.open_channel(RELIABLE, ordered=True, max_retransmits=None)
             self.subscriber.transport.open_channel(LOSSY, ordered=False, max_retransmits=0)
@@ -153,7 +154,7 @@ class Connection:
 
     def offer_received(self, description: rtc.SessionDescription) -> None:
         """On the publisher's peer connection, or on the only one. Raises `SdpError`."""
-        if self.publisher.closed:
+        if not self.media_alive:
             return
         parsed = sdp.parse(description.sdp)
         slots = self._slots
@@ -179,7 +180,7 @@ class Connection:
     def answer_received(self, description: rtc.SessionDescription) -> None:
         """To our last offer. Raises `SdpError`."""
         slots = self._slots
-        if isinstance(slots, ReceivedSlots) or description.id not in (0, self._offer_id) or self.subscriber.closed:
+        if isinstance(slots, ReceivedSlots) or description.id not in (0, self._offer_id) or not self.media_alive:
             return
         parsed = sdp.parse(description.sdp)
         self.subscriber.take_remote(parsed, offer=False)

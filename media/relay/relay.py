@@ -79,7 +79,7 @@ class _OpenTap:
         self._room, self._track, self._tap = room, track, tap
 
     def close(self) -> None:
-        self._room.close_tap(self._track, self._tap)
+        self._room.publications.close_tap(self._track, self._tap)
 
 
 class Relay:
@@ -237,4 +237,4 @@ class Relay:
         track = found.member(identity).participant.tracks.get(track_sid)
         if track is None or not track.announced:
             raise CallerError("not_found", "track is not published", status=404)
-        return _OpenTap(found, track, found.open_tap(track, sink, max_layer))
+        return _OpenTap(found, track, found.publications.open_tap(track, sink, max_layer))

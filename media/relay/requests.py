@@ -116,7 +116,7 @@ class Requests:
         track = self._own_track(connection, request.sid)
         if track is not None and track.info.muted is not request.muted:
             track.info.muted = request.muted
-            self._room.track_changed(connection, track)
+            self._room.publications.changed(connection, track)
 
     def _update_audio_track(self, connection: Connection, request: rtc.UpdateLocalAudioTrack) -> None:
         track = self._own_track(connection, request.track_sid)
@@ -125,7 +125,7 @@ class Requests:
             return
         del track.info.audio_features[:]
         track.info.audio_features.extend(request.features)
-        self._room.track_changed(connection, track)
+        self._room.publications.changed(connection, track)
 
     def _update_video_track(self, connection: Connection, request: rtc.UpdateLocalVideoTrack) -> None:
         track = self._own_track(connection, request.track_sid)
@@ -133,7 +133,7 @@ class Requests:
             self._answer(connection, _REASONS.NOT_FOUND, update_video_track=request)
             return
         track.info.width, track.info.height = request.width, request.height
-        self._room.track_changed(connection, track)
+        self._room.publications.changed(connection, track)
 
     # -- subscriptions
 

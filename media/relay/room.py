@@ -1,5 +1,5 @@
-"""One room, that is one call: who is in it, what they publish, and what everybody is told. `distribution` sends the
-tracks around; `requests` reads what clients ask for."""
+"""One room, that is one call: who is in it, what they may do, and what everybody is told. `publications` are its tracks,
+`distribution` sends them around, `requests` reads what clients ask for."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from media.relay.measures import Measures
 from media.relay.metrics import PEER_ERRORS
 from media.relay.outbox import Outbox
 from media.relay.participant import Participant
+from media.relay.publications import Publications
 from media.relay.rpc import PendingCalls
-from media.relay.seams import Grants, RelayListener, RoomFacts, TapSink
+from media.relay.seams import Grants, RelayListener, RoomFacts
 from media.relay.sids import ROOM, new_sid
 from media.relay.signal import CloseCode
 from media.relay.speakers import Speakers
 from media.relay.subscriptions import Subscription
-from media.relay.taps import TrackTap
 from media.relay.tracks import PublishedTrack
 from palabre.base.errors import CallerError
 from palabre.base.ids import loggable
@@ -64,6 +64,7 @@ class Room:
         self.members: dict[str, Connection] = {}
         self.calls = PendingCalls()
         self.distribution = Distribution(self.members, environment)
+        self.publications = Publications(name, self.members, self.distribution, self.update, listener, environment)
         self._listener = listener
         self._env = environment
         self._speakers = Speakers()
@@ -165,7 +166,7 @@ class Room:
             return
         was_visible, was_active = participant.visible, participant.active
         for track in list(participant.tracks.values()):
-            self.unpublish(connection, track)
+            self.publications.end(connection, track)
         connection.unsubscribe_all()
         del self.members[participant.identity]
         participant.state = models.ParticipantInfo.DISCONNECTED
@@ -191,7 +192,7 @@ class Room:
         if connection.participant.active and connection.media_alive:
             connection.lost(self._env.clock.monotonic())
         else:
-            self.remove(connection, models.SIGNAL_CLOSE, tell=False)
+            self.remove(connection, _gone(connection), tell=False)
 
     # -- ConnectionOwner: media
 
@@ -202,23 +203,24 @@ class Room:
             self.update(participant)
             self._listener.participant_joined(self.name, participant.facts())
             self.distribution.welcome(connection)
-        self._announce_ready(connection)
+        self.publications.announce_ready(connection)
 
     def media_lost(self, connection: Connection, reason: str) -> None:
         """A peer connection is over, with all that flowed on it; nobody can come back to it."""
         participant = connection.participant
-        if self.members.get(participant.identity) is not connection:
-            return
-        log.info("media lost", room=loggable(self.name), who=loggable(participant.sid), reason=reason)
         if connection.publisher.closed:
             for track in participant.tracks.values():
                 for other in self.members.values():
                     other.forget_down(track.sid)
+        if self.members.get(participant.identity) is not connection or connection.ended_by:
+            return
+        connection.ended_by = reason
+        log.info("media lost", room=loggable(self.name), who=loggable(participant.sid), reason=reason)
         if not connection.signalling:
-            self.remove(connection, models.SIGNAL_CLOSE, tell=False)
+            self.remove(connection, _gone(connection), tell=False)
             return
         for track in list(participant.tracks.values()):
-            self.unpublish(connection, track)
+            self.publications.end(connection, track)
         self._env.later(
             MEDIA_GRACE,
             lambda: self.remove(connection, models.CONNECTION_TIMEOUT, rtc.LeaveRequest.RECONNECT),
@@ -228,9 +230,9 @@ class Room:
         self, connection: Connection, started: tuple[PublishedTrack, ...], ended: tuple[PublishedTrack, ...]
     ) -> None:
         for track in ended:
-            self.unpublish(connection, track)
+            self.publications.end(connection, track)
         if started:
-            self._announce_ready(connection)
+            self.publications.announce_ready(connection)
 
     def codec_refused(self, connection: Connection, subscription: Subscription) -> None:
         connection.unsubscribe(subscription.track.sid)
@@ -239,64 +241,6 @@ class Room:
 
     def peer_error(self, what: str) -> None:
         PEER_ERRORS.labels(what).inc()
-
-    # -- tracks
-
-    def _announce_ready(self, connection: Connection) -> None:
-        """Tracks whose media can flow are shown to the others."""
-        participant = connection.participant
-        if not participant.active or not connection.publisher.connected:
-            return
-        for track in [track for track in participant.tracks.values() if not track.announced]:
-            track.announced = True
-            self.update(participant)
-            self._listener.track_published(self.name, participant.identity, track.facts())
-            self.distribution.add_track(track)
-
-    def unpublish(self, connection: Connection, track: PublishedTrack) -> None:
-        """A track ends, whoever wants it to."""
-        participant = connection.participant
-        for tap in list(track.taps):
-            self.close_tap(track, tap)
-        self.distribution.remove_track(track)
-        connection.end_track(track)
-        if track.announced:
-            track.announced = False
-            self.update(participant)
-            self._listener.track_unpublished(self.name, participant.identity, track.facts())
-
-    def track_changed(self, connection: Connection, track: PublishedTrack) -> None:
-        """Its info changed: muted, its size, its features."""
-        track.touch(self._env.clock.wall())
-        if not track.announced:
-            return
-        now = self._env.clock.monotonic()
-        for tap in track.taps:
-            tap.muted(track.info.muted, now)
-        self.update(connection.participant)
-        self.distribution.refresh(track)
-        self._listener.track_changed(self.name, connection.participant.identity, track.facts())
-
-    def open_tap(self, track: PublishedTrack, sink: TapSink, max_layer: int) -> TrackTap:
-        tap = TrackTap(sink, max_layer)
-        track.taps.append(tap)
-        tap.muted(track.info.muted, self._env.clock.monotonic())
-        self._env.plane.add_tap(track.number, tap, max_layer)
-        self.distribution.refresh(track)
-        return tap
-
-    def close_tap(self, track: PublishedTrack, tap: TrackTap) -> None:
-        if tap in track.taps:
-            track.taps.remove(tap)
-            if track.spec is not None and self._publishes(track):
-                self._env.plane.remove_tap(track.number, tap)
-                self.distribution.refresh(track)
-        tap.end(self._env.clock.monotonic())
-
-    def _publishes(self, track: PublishedTrack) -> bool:
-        """The packet path still has it: the publisher's connection has not ended."""
-        publisher = self.members.get(track.publisher)
-        return publisher is not None and not publisher.publisher.closed
 
     # -- rights
 
@@ -309,7 +253,7 @@ class Room:
         for track in [*participant.tracks.values(), *participant.pending.values()]:
             if not permissions.may_publish(grants, track.source):
                 participant.pending.pop(track.cid, None)
-                self.unpublish(connection, track)
+                self.publications.end(connection, track)
                 gone = rtc.TrackUnpublishedResponse(track_sid=track.sid)
                 connection.send(rtc.SignalResponse(track_unpublished=gone))
         if not grants.can_publish_data:
@@ -446,3 +390,8 @@ class Room:
             self.remove(member, reason)
         self.calls.abandon()
         self.closed = True
+
+
+def _gone(connection: Connection) -> models.DisconnectReason:
+    """Why somebody is gone who said nothing: closing a browser's tab says goodbye on the media path only."""
+    return models.CLIENT_INITIATED if connection.ended_by == "dtls_closed" else models.SIGNAL_CLOSE

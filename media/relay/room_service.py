@@ -115,7 +115,7 @@ class RoomService:
             track.info.muted = True
             mute = rtc.MuteTrackRequest(sid=track.sid, muted=True)
             member.send(rtc.SignalResponse(mute=mute))
-            found.track_changed(member, track)
+            found.publications.changed(member, track)
         return room.MuteRoomTrackResponse(track=track.info)
 
     async def update_participant(

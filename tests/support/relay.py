@@ -1,16 +1,17 @@
 """A real relay inside the test's event loop, on free loopback ports, that admits whoever has a token.
 
-    async with running_relay() as relay:
-        relay.url, relay.token("alice", "room"), relay.control, relay.events
+async with running_relay() as relay:
+    relay.url, relay.token("alice", "room"), relay.control, relay.events
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -113,8 +114,8 @@ async def until(condition: Any, what: str, *, seconds: float = 15.0) -> Any:
 
 
 @asynccontextmanager
-async def running_relay(*, static: str = "", **settings: Any) -> AsyncIterator[RunningRelay]:
-    """Start a relay; `settings` are those of `RelaySettings`, `static` a folder to serve at /static/."""
+async def running_relay(*, static: Mapping[str, Path] | None = None, **settings: Any) -> AsyncIterator[RunningRelay]:
+    """Start a relay; `settings` are those of `RelaySettings`, `static` folders to serve, by prefix."""
     tasks = Supervisor()
     values: dict[str, Any] = {
         "host": "127.0.0.1",
@@ -129,8 +130,8 @@ async def running_relay(*, static: str = "", **settings: Any) -> AsyncIterator[R
     app = web.Application()
     relay.mount(app)
     app.router.add_get("/", _alive)
-    if static:
-        app.router.add_static("/static/", static)
+    for prefix, folder in (static or {}).items():
+        app.router.add_static(prefix, folder)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
