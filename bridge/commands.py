@@ -7,6 +7,7 @@ here is named after the event that asked for it: the meeting, its room, its capt
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 import structlog
 
@@ -27,7 +28,6 @@ from palabre.base.words import say
 log = structlog.get_logger("commands")
 
 GONE = frozenset({"leave", "ban"})
-DONE = "✅"
 BOTH = (Kind.RECORDING, Kind.TRANSCRIPTION)
 # Filled in by the Matrix client; Element adds widgetId and parentUrl. web/client/src/app/entrance.ts reads them.
 WIDGET_QUERY = (
@@ -90,7 +90,8 @@ class Commands:
         for attendance in await self._calls.attendances(call.id):
             if attendance.person.key == change.user_id and attendance.joined_at and attendance.left_at is None:
                 log.info("removed from the call", person=loggable(change.user_id))
-                await self._relay.remove_participant(call.room, attendance.identity)
+                with suppress(CallerError):  # they have just left
+                    await self._relay.remove_participant(call.room, attendance.identity)
 
     # The commands.
 
@@ -148,6 +149,8 @@ class Commands:
             command, say(command.language, "room.meeting.ready", title=meeting.title, room=room_link, link=link)
         )
 
+    # These four have nothing to say: the bot ticks them off, the call's thread or the page says the rest.
+
     async def _record(self, command: Command) -> None:
         await self._start(command, Kind.RECORDING)
 
@@ -160,14 +163,14 @@ class Commands:
         if not await self._log.done(command.event_id):
             ids = {kind: stable_id("capture", command.event_id, kind.value)}
             await self._captures.start(meeting, person, [kind], how="command", ids=ids)
-        await self._done(command)
+        await self._log.note(command.event_id)
 
     async def _stop(self, command: Command) -> None:
         meeting, view, _ = await self._room_of(command)
         access.require_capture(view, self._settings.policy)
         if not await self._log.done(command.event_id) and not await self._captures.stop(meeting, BOTH):
             raise CallerError("nothing_to_stop", "Nothing is being recorded or transcribed here.", status=409)
-        await self._done(command)
+        await self._log.note(command.event_id)
 
     async def _agree(self, command: Command) -> None:
         await self._consent(command, agree=True)
@@ -182,7 +185,7 @@ class Commands:
         if not await self._log.done(command.event_id):
             kinds = self._captures.running(await self._calls.open_call(meeting.id)) or BOTH
             await self._captures.answer(meeting, person, kinds, agree=agree, how="command")
-        await self._done(command)
+        await self._log.note(command.event_id)
 
     async def _status(self, command: Command) -> None:
         meeting = await self._meetings.of_room(command.room_id)
@@ -209,12 +212,6 @@ class Commands:
             raise CallerError("no_call", "No call is running in this room. Start one first.", status=409)
         view = await self._matrix.view(command.room_id, command.sender)
         return meeting, view, matrix_person(command.sender, view.display_name)
-
-    async def _done(self, command: Command) -> None:
-        """Note that it was obeyed. Nothing more to say: the call's thread says it, or the page."""
-        await self._log.note(command.event_id)
-        key = stable_id("done", command.event_id)
-        await self._matrix.react(command.room_id, command.event_id, DONE, key=key)
 
     async def _answer(self, command: Command, body: str) -> None:
         thread = command.thread or command.event_id
