@@ -12,6 +12,7 @@ from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 
 from media.relay.transport.peer import PeerTransport, SctpOffer
 from media.relay.transport.ports import MediaPorts
+from tests.support.direct_ice import DirectIce
 
 PATIENCE = 20.0  # seconds
 
@@ -30,12 +31,15 @@ class _Ice:
     async def _send(self, data: bytes) -> None:
         await self.connection.send(data)
 
+    async def close(self) -> None:
+        await self.connection.close()
+
 
 class WebRtcPeer:
     """A client that offers; `connect` does everything up to an open data channel."""
 
-    def __init__(self) -> None:
-        self.ice = _Ice()
+    def __init__(self, ice: DirectIce | None = None) -> None:
+        self.ice: Any = ice or _Ice()
         self.certificate = RTCCertificate.generateCertificate()
         self.dtls = RTCDtlsTransport(self.ice, [self.certificate])  # type: ignore[arg-type]
         self.dtls._set_role("client")
@@ -65,6 +69,9 @@ class WebRtcPeer:
             await self.sctp.start(RTCSctpCapabilities(maxMessageSize=65536), 5000)
 
     async def ice_connect(self, peer: PeerTransport, ports: MediaPorts) -> None:
+        if isinstance(self.ice, DirectIce):
+            await self.ice.connect(peer, ports)
+            return
         connection = self.ice.connection
         connection.remote_username, connection.remote_password = peer.ufrag, peer.password
         connection.remote_is_lite = True
@@ -88,4 +95,4 @@ class WebRtcPeer:
     async def close(self) -> None:
         await self.sctp.stop()
         await self.dtls.stop()
-        await self.ice.connection.close()
+        await self.ice.close()

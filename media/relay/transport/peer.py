@@ -160,6 +160,8 @@ class PeerTransport:
             self._task.cancel()
         if self._sctp is not None:
             self._tasks.spawn("sctp close", self._sctp.close())
+        if self._dtls is not None and reason == "sctp_abuse":  # the others are gone, or have withdrawn their consent
+            self._dtls.close()
         self._forget()
         self._observer.transport_closed(reason)
 
@@ -296,5 +298,3 @@ class PeerTransport:
             self._ports.drop("sctp_abuse")
             log.info("peer broke SCTP", session=self.session, what=str(error))
             self._end("sctp_abuse")
-        except DtlsError:
-            self._end("dtls_closed")

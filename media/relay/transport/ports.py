@@ -14,12 +14,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from media.relay.transport import stun
 from media.relay.transport.address import SocketAddress, plain_address
 from media.relay.transport.ice import Path
 from media.relay.transport.limiter import FailureLimiter
 from media.relay.transport.tcp import TcpPath, TcpPaths
 from palabre.base.clock import Clock
+
+log = structlog.get_logger("relay.transport")
 
 SOCKET_BUFFER = 4 << 20  # bytes: 100 ms of 300 Mbit/s, for bursts of key frames to many
 DATAGRAM = 2048  # bytes: above every path MTU that WebRTC uses
@@ -126,6 +130,11 @@ class MediaPorts:
             udp.close()
             raise
         self._udp, self.udp_port = udp, udp.getsockname()[1]
+        granted = udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux reports twice what it grants
+        if granted < SOCKET_BUFFER:
+            log.info(
+                "UDP buffers are small: raise net.core.rmem_max and wmem_max", granted=granted, wanted=SOCKET_BUFFER
+            )
         loop.add_reader(udp.fileno(), self._readable)
         self._timer = loop.call_later(EXPIRY_INTERVAL, self._look)
 
@@ -266,10 +275,10 @@ class MediaPorts:
         endpoint.path_closed(path)
 
     def _look(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(EXPIRY_INTERVAL, self._look)  # first: observers may raise
         now = self._clock.monotonic()
         for endpoint in list(self._by_session.values()):
             endpoint.look(now)
-        self._timer = asyncio.get_running_loop().call_later(EXPIRY_INTERVAL, self._look)
 
 
 def _own_address() -> str:

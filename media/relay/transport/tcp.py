@@ -12,6 +12,7 @@ from media.relay.transport.address import plain_address
 MAX_CONNECTIONS = 4096  # for a machine of a few hundred participants; far below the usual limit on open files
 MAX_PER_HOST = 256  # connections from one IP address: a hundred people behind one NAT, with two connections each
 UNPROVED_SECONDS = 5.0  # a connection without an answered check by then is not one of ours: browsers check at once
+MAX_FAILED_CHECKS = 16  # on a connection without a good one: a few may name a session that has just restarted
 WRITE_BUFFER = 1 << 20  # bytes: about 3 s of a 3 Mbit/s call; what is older is better lost than late
 MAX_FRAME = 2048  # bytes: as large as a datagram may be
 
@@ -50,10 +51,10 @@ def frame(datagram: bytes) -> bytes:
 class TcpPath:
     """A connection; its peer's address is what a check is answered with."""
 
-    def __init__(self, transport: asyncio.Transport, drop: Callable[[str], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, address: tuple[str, int], drop: Callable[[str], None]) -> None:
         self._transport = transport
         self._drop = drop
-        self.address = plain_address(transport.get_extra_info("peername"))
+        self.address = address
 
     def send(self, datagram: bytes) -> None:
         if self._transport.is_closing():
@@ -72,17 +73,23 @@ class _Connection(asyncio.Protocol):
         self._paths = paths
         self._reader = FrameReader()
         self._endpoint: Any = None
-        self._path: TcpPath
+        self._path: TcpPath | None = None
         self._transport: asyncio.Transport
         self._deadline: asyncio.TimerHandle | None = None
+        self._failed = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._path = TcpPath(transport, self._paths.drop)
-        if not self._paths.admit(self, self._path.address[0]):
+        peer = transport.get_extra_info("peername")
+        if peer is None:  # gone again
             transport.abort()
             return
+        address = plain_address(peer)
+        if not self._paths.admit(self, address[0]):
+            transport.abort()
+            return
+        self._path = TcpPath(transport, address, self._paths.drop)
         self._deadline = asyncio.get_running_loop().call_later(UNPROVED_SECONDS, self._give_up)
 
     def data_received(self, data: bytes) -> None:
@@ -93,20 +100,35 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
             return
         for datagram in frames:
-            self._datagram(datagram)
+            if self._path is None or self._transport.is_closing():
+                return
+            self._datagram(datagram, self._path)
 
-    def _datagram(self, datagram: bytes) -> None:
+    def _datagram(self, datagram: bytes, path: TcpPath) -> None:
         if not datagram:
             self._paths.drop("empty")
         elif datagram[0] < 4:
-            self._endpoint = self._paths.stun(datagram, self._path, self._endpoint) or self._endpoint
-            if self._endpoint is not None and self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
+            self._check(datagram, path)
+            return
         elif self._endpoint is not None:
             self._paths.datagram(self._endpoint, datagram)
+            return
         else:
             self._paths.drop("unknown_address")
+        if self._endpoint is None:  # whoever comes to us begins with a check, RFC 6544 section 5.2
+            self._transport.abort()
+
+    def _check(self, datagram: bytes, path: TcpPath) -> None:
+        proved = self._paths.stun(datagram, path, self._endpoint)
+        if proved is not None:
+            self._endpoint = proved
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+        elif self._endpoint is None:
+            self._failed += 1
+            if self._failed >= MAX_FAILED_CHECKS:
+                self._give_up()
 
     def _give_up(self) -> None:
         self._paths.drop("tcp_unproved")
@@ -115,6 +137,8 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
+        if self._path is None:
+            return
         self._paths.leave(self, self._path.address[0])
         if self._endpoint is not None:
             self._paths.closed(self._endpoint, self._path)

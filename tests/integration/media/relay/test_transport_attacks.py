@@ -6,109 +6,15 @@ bytes at work on the unguarded libraries.
 
 import asyncio
 import resource
-import socket
 import struct
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 from aioice import stun
 from google_crc32c import value as crc32c
 
-from media.relay.plane import PythonPlane
-from media.relay.transport.dtls import DtlsCertificate
-from media.relay.transport.peer import PeerTransport
-from media.relay.transport.ports import MediaPorts, PortSettings
-from palabre.base.clock import SystemClock
-from palabre.base.tasks import Supervisor
-from tests.support.webrtc_peer import WebRtcPeer
-
-
-@dataclass
-class Observer:
-    """Writes down what it is told."""
-
-    closed: list[str] = field(default_factory=list)
-    messages: list[bytes] = field(default_factory=list)
-    connected: bool = False
-
-    def transport_connected(self) -> None:
-        self.connected = True
-
-    def transport_closed(self, reason: str) -> None:
-        self.closed.append(reason)
-
-    def channel_opened(self, label: str) -> None: ...
-
-    def channel_message(self, label: str, payload: bytes) -> None:
-        self.messages.append(payload)
-
-
-@dataclass
-class Line:
-    """A client connected to the relay's transport."""
-
-    client: WebRtcPeer
-    peer: PeerTransport
-    observer: Observer
-
-    async def works(self, text: bytes) -> None:
-        """A message still arrives."""
-        channel = next(iter(self.client.sctp._data_channels.values()))
-        channel.send(text)
-        await self.client.wait(lambda: text in self.observer.messages)
-
-
-@dataclass
-class Relay:
-    ports: MediaPorts
-    plane: PythonPlane
-    certificate: DtlsCertificate
-    tasks: Supervisor
-    lines: list[Line] = field(default_factory=list)
-
-    def peer(self) -> tuple[PeerTransport, Observer]:
-        observer = Observer()
-        return PeerTransport(self.ports, self.plane, self.certificate, observer, SystemClock(), self.tasks), observer
-
-    async def connect(self) -> Line:
-        peer, observer = self.peer()
-        client = WebRtcPeer()
-        await client.connect(peer, self.ports)
-        channel = client.channel("_reliable")
-        await client.wait(lambda: channel.readyState == "open")
-        self.lines.append(Line(client, peer, observer))
-        return self.lines[-1]
-
-    def throw(self, *datagrams: bytes) -> None:
-        """From a stranger's address to the media port."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-            for datagram in datagrams:
-                stranger.sendto(datagram, ("127.0.0.1", self.ports.udp_port))
-
-    async def until_dropped(self, reason: str, count: int = 1) -> None:
-        async with asyncio.timeout(10):
-            while self.ports.drops().get(reason, 0) < count:  # noqa: ASYNC110 - a counter tells nobody
-                await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def running() -> AsyncIterator[Relay]:
-    clock, tasks = SystemClock(), Supervisor()
-    ports = MediaPorts(PortSettings("127.0.0.1", 0, 0), clock)
-    relay = Relay(ports, PythonPlane(ports.send), DtlsCertificate(), tasks)
-    await ports.start()
-    try:
-        yield relay
-    finally:
-        for line in relay.lines:
-            await line.peer.close()
-            await line.client.close()
-        await ports.stop()
-        await tasks.close()
+from tests.support.transport import running
 
 
 def malformed_heartbeat(tag: int) -> bytes:
