@@ -89,6 +89,7 @@ class Peer:
         self._send = context(self.key, Policy.SSRC_ANY_OUTBOUND)
         self._receive = context(self.their_key, Policy.SSRC_ANY_INBOUND)
         self.raw: list[bytes] = []
+        self._seen: set[bytes] = set()
 
     def connect(self) -> None:
         """The plane learns the session and its keys."""
@@ -111,7 +112,8 @@ class Peer:
         self.raw.append(datagram)
         if 192 <= datagram[1] <= 223:
             self.control.append(self._receive.unprotect_rtcp(datagram))
-        else:
+        elif datagram not in self._seen:  # libsrtp takes a plain retransmission for a replay
+            self._seen.add(datagram)
             self.received.append(read(self._receive.unprotect(datagram)))
 
     def messages(self) -> list[rtcp.Message]:

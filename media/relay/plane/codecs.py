@@ -16,6 +16,7 @@ _KEY: Description = (True, True, 0, 0, 0)
 
 _H264_SPS, _H264_STAP_A, _H264_FU_A = 7, 24, 28
 _H264_HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+_BEYOND = bytes(16)  # what readers of a cut payload find behind it: no size
 _MAX_SIDE = 16384  # pixels: a larger picture is a misread one
 
 
@@ -57,6 +58,8 @@ def describe_vp9(packet: bytes, start: int, end: int) -> Description:
         picture_id = position
         size = 2 if packet[position] & 0x80 else 1
         position += size
+        if position >= end:
+            return PLAIN
     if first & 0x20:
         if position + 1 >= end:
             return PLAIN
@@ -107,51 +110,60 @@ def picture_id(packet: bytes, at: int, size: int) -> int:
 
 def frame_size(codec: str, packet: bytes, start: int, end: int) -> tuple[int, int]:
     """Width and height from the packet that begins a key frame; (0, 0) where it doesn't tell."""
-    if codec == "VP8":
-        size = _vp8_size(packet, start, end)
-    elif codec == "VP9":
-        size = _vp9_size(packet, start, end)
-    elif codec == "H264":
-        size = _h264_size(packet, start, end)
-    else:
+    reader = _SIZE_READERS.get(codec)
+    if reader is None:
         return 0, 0
-    return size if 0 < size[0] <= _MAX_SIDE and 0 < size[1] <= _MAX_SIDE else (0, 0)
+    width, height = reader(packet[start:end] + _BEYOND)
+    return (width, height) if 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE else (0, 0)
 
 
-def _vp8_size(packet: bytes, start: int, end: int) -> tuple[int, int]:
-    position = start + 1
-    if packet[start] & 0x80:
-        flags = packet[position]
-        position += 1
+def _vp8_size(payload: bytes) -> tuple[int, int]:
+    position = 1
+    if payload[0] & 0x80:
+        flags = payload[1]
+        position = 2
         if flags & 0x80:
-            position += 2 if packet[position] & 0x80 else 1
+            position += 2 if payload[2] & 0x80 else 1
         position += bool(flags & 0x40) + bool(flags & 0x30)
     # RFC 6386 section 9.1: three bytes of frame tag, start code, 14 bits each of width and height
-    if position + 10 > end or packet[position + 3 : position + 6] != b"\x9d\x01\x2a":
+    if payload[position + 3 : position + 6] != b"\x9d\x01\x2a":
         return 0, 0
-    width = int.from_bytes(packet[position + 6 : position + 8], "little") & 0x3FFF
-    height = int.from_bytes(packet[position + 8 : position + 10], "little") & 0x3FFF
+    width = int.from_bytes(payload[position + 6 : position + 8], "little") & 0x3FFF
+    height = int.from_bytes(payload[position + 8 : position + 10], "little") & 0x3FFF
     return width, height
 
 
-def _vp9_size(packet: bytes, start: int, end: int) -> tuple[int, int]:
+def _vp9_size(payload: bytes) -> tuple[int, int]:
     """The largest size of the scalability structure, RFC 9628 section 4.2.1."""
-    first = packet[start]
+    first = payload[0]
     if not first & 0x02:
         return 0, 0
-    position = start + 1
+    position = 1
     if first & 0x80:
-        position += 2 if packet[position] & 0x80 else 1
+        position += 2 if payload[1] & 0x80 else 1
     if first & 0x20:
         position += 1 if first & 0x10 else 2
-    if position >= end or not packet[position] & 0x10:
+    if not payload[position] & 0x10:
         return 0, 0
-    largest = position + 1 + 4 * (packet[position] >> 5)
-    if largest + 4 > end:
-        return 0, 0
-    return int.from_bytes(packet[largest : largest + 2], "big"), int.from_bytes(
-        packet[largest + 2 : largest + 4], "big"
-    )
+    largest = position + 1 + 4 * (payload[position] >> 5)
+    width, height = payload[largest : largest + 2], payload[largest + 2 : largest + 4]
+    return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+
+
+def _h264_size(payload: bytes) -> tuple[int, int]:
+    if payload[0] & 0x1F != _H264_STAP_A:
+        return _sps_size(payload) if payload[0] & 0x1F == _H264_SPS else (0, 0)
+    for first, last in _units(payload, 0, len(payload)):
+        if payload[first] & 0x1F == _H264_SPS:
+            return _sps_size(payload[first:last])
+    return 0, 0
+
+
+_SIZE_READERS: dict[str, Callable[[bytes], tuple[int, int]]] = {
+    "VP8": _vp8_size,
+    "VP9": _vp9_size,
+    "H264": _h264_size,
+}
 
 
 def _units(packet: bytes, start: int, end: int) -> list[tuple[int, int]]:
@@ -164,15 +176,6 @@ def _units(packet: bytes, start: int, end: int) -> list[tuple[int, int]]:
         if unit < position <= end:
             units.append((unit, position))
     return units
-
-
-def _h264_size(packet: bytes, start: int, end: int) -> tuple[int, int]:
-    kind = packet[start] & 0x1F
-    units = _units(packet, start, end) if kind == _H264_STAP_A else [(start, end)]
-    for first, last in units:
-        if packet[first] & 0x1F == _H264_SPS:
-            return _sps_size(packet[first + 1 : last].replace(b"\x00\x00\x03", b"\x00\x00"))
-    return 0, 0
 
 
 class _Bits:
@@ -197,9 +200,9 @@ class _Bits:
             self.unsigned()
 
 
-def _sps_size(body: bytes) -> tuple[int, int]:
+def _sps_size(unit: bytes) -> tuple[int, int]:
     """H.264 section 7.3.2.1.1. Sizes from streams with their own scaling matrices are not read."""
-    bits = _Bits(body)
+    bits = _Bits(unit[1:].replace(b"\x00\x00\x03", b"\x00\x00"))
     profile = bits.take(8)
     bits.take(16)
     bits.skip(1)

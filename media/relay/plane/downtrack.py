@@ -48,6 +48,7 @@ class DownTrack:
         "_holes",
         "_last",
         "_last_at",
+        "_next",
         "_offset",
         "_payload_type",
         "_picture_shift",
@@ -101,7 +102,8 @@ class DownTrack:
         self._last: Media | None = None  # the newest packet that went out
         self._last_at = 0.0
         self._first = self._expected = 0  # numbers of the layer: the first one forwarded, the next one
-        self._offset = next_sequence  # outgoing number - incoming number
+        self._offset = 0  # outgoing number - incoming number, for what comes next
+        self._next = next_sequence  # outgoing number after the newest one
         self._timestamp_shift = self._picture_shift = self._base_shift = 0
         self._shifted = False  # whether payloads have to be rewritten
         self._holes: list[Hole] = []
@@ -114,7 +116,7 @@ class DownTrack:
     @property
     def next_sequence(self) -> int:
         """The extended number of the next new packet."""
-        return self._expected + self._offset
+        return self._next
 
     @property
     def next_rtx_sequence(self) -> int:
@@ -127,7 +129,7 @@ class DownTrack:
         """Forward `layer` from this packet on (a key frame's first, or any of audio), right after what went out."""
         last = self._last
         timestamp = media.timestamp
-        self._offset = self.next_sequence - media.sequence
+        self._offset = self._next - media.sequence
         if last is not None:
             self._timestamp_shift = self._next_timestamp(last, layer, timestamp, now) - timestamp
             if media.picture >= 0 and last.picture >= 0:
@@ -170,14 +172,15 @@ class DownTrack:
     def forward(self, media: Media, now: float) -> None:
         """Send a packet of `layer`. The hot path: once per packet and subscriber."""
         sequence, timestamp, marker, head, middle, rest, picture, _, _, _ = media
-        if sequence == self._expected:
-            outgoing = sequence + self._offset
-        else:
+        outgoing = sequence + self._offset
+        if sequence != self._expected or outgoing != self._next:
             outgoing = self._place(media)
             if outgoing < 0:
                 return
         if sequence >= self._expected:
             self._expected = sequence + 1
+        if outgoing >= self._next:
+            self._next = outgoing + 1
             self._last = media
             self._last_at = now
         if self._shifted and picture >= 0:
@@ -209,22 +212,13 @@ class DownTrack:
         return number + middle[size:-1] + bytes((base_layer,))
 
     def _place(self, media: Media) -> int:
-        """The outgoing number of a packet that is not the next one; -1: it has no place (any more)."""
+        """The outgoing number of a packet that is not simply the next one; -1: it has no place (any more)."""
         sequence = media.sequence
         if sequence < self._expected:
             return self._late_place(sequence)
-        # What was lost between the end of a frame and the beginning of the very next one was padding: it would leave
-        # a hole that nobody can fill, so the numbers close up. (The Rust SDK pads on the media SSRC.)
         last = self._last
-        if (
-            last is not None
-            and last.marker
-            and media.starts
-            and last.picture >= 0
-            and media.picture_size == last.picture_size
-            and (media.picture - last.picture) & (0x7FFF if media.picture_size == 2 else 0x7F) == 1
-        ):
-            self._swallow(self._expected, sequence)
+        if last is not None and _follows(last, media):
+            self._close_up(last.sequence + 1, sequence)
         return sequence + self._offset
 
     def _late_place(self, sequence: int) -> int:
@@ -237,27 +231,47 @@ class DownTrack:
                 return -1
         return sequence + self._offset
 
-    def _swallow(self, first: int, end: int) -> None:
-        """Numbers from `first` to before `end` get no place: what follows moves down."""
-        holes = self._holes
-        if holes and holes[-1][1] == first:
-            holes[-1] = (holes[-1][0], end, holes[-1][2])
-        else:
-            holes.append((first, end, self._offset))
-            if len(holes) > MAX_HOLES:
-                self._first = holes.pop(0)[1]
-        self._offset -= end - first
+    def _close_up(self, first: int, end: int) -> None:
+        """No number from `first` to before `end` gets a place; nothing from `first` on was sent."""
+        while self._holes and self._holes[-1][0] >= first:
+            self._holes.pop()
+        self._add_hole(len(self._holes), (first, end, self._next - first))
+        self._offset = self._next - end
 
     def padding(self, sequence: int) -> None:
-        """A packet of `layer` without payload: swallowed, unless a place was kept free for it."""
-        if sequence >= self._expected:
-            self._swallow(sequence, sequence + 1)
-            self._expected = sequence + 1
+        """A packet of `layer` without payload: swallowed, unless what came later left a place for it."""
+        last = self._last
+        if last is None:
             return
+        if sequence < last.sequence:
+            self._fill(sequence, last)
+            return
+        # Nothing behind it was sent, so everything behind it can move down.
+        holes = self._holes
+        index = len(holes)
+        while index and holes[index - 1][0] > sequence:
+            index -= 1
+            first, end, offset = holes[index]
+            holes[index] = (first, end, offset - 1)
+        offset = holes[index][2] + 1 if index < len(holes) else self._offset
+        if index and holes[index - 1][1] == sequence:
+            holes[index - 1] = (holes[index - 1][0], sequence + 1, holes[index - 1][2])
+        else:
+            self._add_hole(index, (sequence, sequence + 1, offset))
+        self._offset -= 1
+        self._expected = max(self._expected, sequence + 1)
+
+    def _add_hole(self, index: int, hole: Hole) -> None:
+        self._holes.insert(index, hole)
+        if len(self._holes) > MAX_HOLES:
+            self._first = self._holes.pop(0)[1]
+
+    def _fill(self, sequence: int, last: Media) -> None:
+        """Padding that came late: its place was kept free, as nobody could know that it was padding."""
         outgoing = self._late_place(sequence)
-        if outgoing < 0 or self._last is None:
+        if outgoing < 0:
             return
-        timestamp = (self._last.timestamp + self._timestamp_shift) & 0xFFFFFFFF
+        timestamp = (last.timestamp + self._timestamp_shift) & 0xFFFFFFFF
         header = _pack_header(VERSION | PADDING, self._payload_type, outgoing & 0xFFFF, timestamp, self._ssrc)
         if self._cache:
             self._cache[outgoing & _CACHE_MASK] = (outgoing, header, b"", b"", b"", _ONE_BYTE_OF_PADDING)
@@ -336,6 +350,21 @@ class DownTrack:
         """Packets may be sent again from now on."""
         if self._resent:
             self._resent.clear()
+
+
+def _follows(last: Media, media: Media) -> bool:
+    """Whether `media` begins the frame right after the one that `last` ended: what lay between was padding.
+
+    If some of that was lost, nobody will ever send it again, and its places would stay empty for good. The Rust SDK
+    pads on the media SSRC when it has no RTX. Told by picture ids, so for VP8 and VP9 only.
+    """
+    return (
+        last.marker != 0
+        and media.starts
+        and last.picture >= 0
+        and media.picture_size == last.picture_size
+        and (media.picture - last.picture) & (0x7FFF if media.picture_size == 2 else 0x7F) == 1
+    )
 
 
 def _signed(difference: int) -> int:

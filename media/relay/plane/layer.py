@@ -93,7 +93,7 @@ class Layer:
     def key_frame_due(self, now: float) -> bool:
         """Whether to ask now for a key frame that is wanted; the caller then does."""
         interval = KEY_FRAME_INTERVAL if self._requests < PATIENCE else PATIENT_KEY_FRAME_INTERVAL
-        if not self.key_frame_wanted or not self.ssrc or now - self._asked_at < interval:
+        if not self.ssrc or now - self._asked_at < interval:
             return False
         self._asked_at = now
         self._requests += 1

@@ -205,11 +205,11 @@ class UpTrack:
         target = self._target(down)
         if target is down.target:
             return
-        if down.target is not None and down.target is not down.layer:
-            self._waiting[down.target.index].remove(down)
         if target is None:
             self._detach(down)
             return
+        if down.target is not None and down.target is not down.layer:
+            self._waiting[down.target.index].remove(down)
         down.target = target
         if target is not down.layer:
             self._waiting[target.index].append(down)
@@ -283,7 +283,11 @@ class UpTrack:
             self._ask_for(layer, now)
 
     def _ask_for(self, layer: Layer, now: float) -> None:
-        if layer.flowing and layer.key_frame_due(now):
+        if not layer.key_frame_wanted:
+            return
+        if not self.needed(layer):
+            layer.key_frame_wanted = False
+        elif layer.flowing and layer.key_frame_due(now):
             self._ask_key_frame(layer.ssrc)
 
     def request_key_frame(self, now: float) -> None:
