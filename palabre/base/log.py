@@ -43,6 +43,11 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     return event
 
 
+def _stdlib_logger(*names: str) -> logging.Logger:
+    """Like `structlog.stdlib.LoggerFactory`, which puts a class of its own under every later logger: mautrix wants its."""
+    return logging.getLogger(*names)
+
+
 def configure_logs(level: str = "info", *, json: bool = False) -> None:
     """Send every log of the process to standard error. Call once, before anything logs."""
     shared: list[Any] = [
@@ -58,12 +63,14 @@ def configure_logs(level: str = "info", *, json: bool = False) -> None:
         if json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
     )
+    logger_class = logging.getLoggerClass()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=_stdlib_logger,
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    logging.setLoggerClass(logger_class)  # structlog sets its own, and mautrix insists on its own
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
