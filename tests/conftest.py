@@ -6,5 +6,6 @@ pytest_plugins = [
     "tests.support.bot",
     "tests.support.speech",
     "tests.support.bridge_world",
+    "tests.support.deployment",
     "tests.support.page",
 ]
