@@ -21,7 +21,7 @@ from media.recorder.depacketise import EncodedFrame, Transform
 from media.recorder.frames import TrackReader
 from media.recorder.index import TrackIndex, index_person
 from media.recorder.reader import Capture
-from media.recorder.spans import Spans, subtract, union
+from media.recorder.spans import Span, Spans, subtract, union
 
 Samples = NDArray[np.float32]
 
@@ -212,16 +212,21 @@ def _track_pcm(
     capture: Capture, index: TrackIndex, zero: float, cuts: Spans, rate: int, transform: Transform | None
 ) -> Iterator[tuple[float, Samples]]:
     sound = open_sound(capture, index, zero, transform)
-    for start, end in heard_spans(index, cuts, capture.ended_at - zero):
+    for span in heard_spans(index, cuts, capture.ended_at - zero):
         decimator = Decimator(rate)
-        blocks = int(np.ceil((end - start) / BLOCK))
-        for number in range(blocks):
-            at = start + number * BLOCK
-            count = int(min(BLOCK, end - at) * rate) * decimator.step
-            if count <= 0:
-                break
+        for at, count in blocks_of(span, decimator.step):
             block = sound.block(at, count)
             yield at - decimator.delay, decimator(block if block is not None else np.zeros(count, np.float32))
+
+
+def blocks_of(span: Span, grain: int = 1) -> Iterator[tuple[float, int]]:
+    """A span as (start, samples), `BLOCK` each and the rest, in multiples of `grain` samples."""
+    start, end = span
+    for number in range(int(np.ceil((end - start) / BLOCK))):
+        at = start + number * BLOCK
+        count = int(min(BLOCK, end - at) * RATE) // grain * grain
+        if count:
+            yield at, count
 
 
 def cuts_of(capture: Capture, identity: str, zero: float) -> Spans:

@@ -57,6 +57,14 @@ def sprite(image: Image.Image) -> Sprite:
     )
 
 
+def planes_from(image: Image.Image) -> Planes:
+    """An opaque picture of even size, in the film's colours."""
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float32) @ _FROM_RGB.T + _OFFSETS
+    half = _halve(pixels)
+    luma, cb, cr = (np.rint(plane).astype(np.uint8) for plane in (pixels[..., 0], half[..., 1], half[..., 2]))
+    return luma, cb, cr
+
+
 def _halve(values: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.float64]:
     """The mean of each square of four pixels."""
     squares = values.reshape(values.shape[0] // 2, 2, values.shape[1] // 2, 2, *values.shape[2:])

@@ -16,7 +16,8 @@ from media.recorder.frames import Layer, TrackReader
 from media.recorder.reader import Capture, TrackInfo
 from media.recorder.spans import Span, Spans, union
 
-VIDEO_GAP = 2.0  # seconds without a frame after which a camera counts as off; a stall shows the last picture
+LAYER_GAP = 1.0  # seconds without a frame after which a layer does not flow, and a lower one may be shown
+VIDEO_GAP = 2.0  # seconds without any after which a camera counts as off; a stall shows the last picture
 AUDIO_GAP = 0.5  # seconds: shorter holes are pauses of discontinuous transmission, which repeats every 0.4 s
 LAST_FRAME = 0.02  # seconds that the last frame of a span is taken to last
 
@@ -45,8 +46,9 @@ class TrackIndex:
 
     @property
     def spans(self) -> Spans:
-        """When any layer flowed."""
-        return union(span for layer in self.layers for span in layer.spans)
+        """When any layer flowed, short stalls included."""
+        gap = VIDEO_GAP if self.track.kind == "video" else 0.0
+        return union((span for layer in self.layers for span in layer.spans), gap=gap)
 
 
 class _Runs:
@@ -54,7 +56,7 @@ class _Runs:
 
     def __init__(self, kind: str, clock_rate: int) -> None:
         self._video = kind == "video"
-        self._gap = VIDEO_GAP if self._video else AUDIO_GAP
+        self._gap = LAYER_GAP if self._video else AUDIO_GAP
         self._rate = clock_rate
         self.runs: list[tuple[tuple[int, float], tuple[int, float]]] = []
         self.keys: list[tuple[int, float]] = []

@@ -92,14 +92,14 @@ def shorten(text: str, font: Font, width: float) -> str:
     return text + "…"
 
 
-def plate_size(tile: Rect) -> int:
-    """Letter size on a tile, in pixels: never under what can be read, never shouting."""
-    return max(12, min(28, round(tile.height / 22)))
+def plate_size(tile: Rect, lines: int) -> int:
+    """Letter size on a tile of a film of that many lines, in pixels: what can be read, and no louder on large tiles."""
+    return max(12, round(min(tile.height / 14, lines / 36)))
 
 
-def name_plate(name: str, tile: Rect, *, muted: bool) -> Sprite:
+def name_plate(name: str, tile: Rect, lines: int, *, muted: bool) -> Sprite:
     """The name on a dark plate, with a crossed microphone where the person cannot be heard; fits into `tile`."""
-    size = plate_size(tile)
+    size = plate_size(tile, lines)
     pad, height = round(size * 0.5), even(size * 1.7)
     icon = round(size * 1.1) if muted else 0
     label = clean(name)
@@ -139,8 +139,8 @@ def title_card(title: str, width: int, height: int) -> Image.Image:
     return image
 
 
-def corner_mask(tile: Rect, radius: int) -> tuple[Sprite, Sprite, Sprite, Sprite]:
-    """What rounds a tile's corners: the ground's colour outside a quarter circle; top left, top right, bottom …"""
+def corner_mask(radius: int) -> tuple[Sprite, Sprite, Sprite, Sprite]:
+    """What rounds a tile: the ground's colour outside a quarter circle; top left, top right, bottom left and right."""
     side = even(radius + 1)
     mask = _shape(side * 2, side * 2, side)
     ground = Image.new("RGBA", (side * 2, side * 2), (*GROUND, 255))

@@ -15,7 +15,6 @@ from media.recorder.index import LayerIndex
 from media.recorder.spans import Span, Spans, contains, intersect, union
 
 RANKS = {"q": 0, "h": 1, "f": 2}  # LiveKit's rids in order of quality; without simulcast there is one layer
-HOLD = 3.0  # seconds that a layer is still the one shown after its last frame, before a lower one takes over
 FLAP = 0.5  # seconds: a better layer that flows for less is not worth a change
 
 
@@ -44,7 +43,9 @@ def _rank(layer: LayerIndex) -> tuple[int, float]:
 
 
 def _shown(ranked: Sequence[LayerIndex], wanted: Spans) -> list[Spans]:
-    flows = [union(((a, b) for a, b in layer.spans if b - a > FLAP or len(ranked) == 1), gap=HOLD) for layer in ranked]
+    flows = [tuple(span for span in layer.spans if span[1] - span[0] > FLAP) for layer in ranked]
+    if not any(flows):
+        flows = [layer.spans for layer in ranked]
     edges = sorted({edge for spans in (*flows, wanted) for span in spans for edge in span})
     shown: list[list[Span]] = [[] for _ in ranked]
     current = -1
@@ -55,7 +56,7 @@ def _shown(ranked: Sequence[LayerIndex], wanted: Spans) -> list[Spans]:
         flowing = [number for number, spans in enumerate(flows) if contains(spans, middle)]
         if flowing:
             current = flowing[-1]
-        if current >= 0:  # nothing flows: the last picture stays
+        if current >= 0:  # where nothing flows, the last picture stays
             shown[current].append((start, end))
     return [intersect(union(spans), wanted) for spans in shown]
 

@@ -33,6 +33,7 @@ class Mixer:
         self._waiting = sorted((track for track in tracks if track.heard), key=lambda track: track.heard[0][0])
         self._playing: list[tuple[MixTrack, SoundReader]] = []
         self._limiter = Limiter()
+        self._finished = 0
         self._position = -round(DELAY * RATE)  # the first samples out of the limiter are its delay
 
     def block(self, count: int) -> Samples:
@@ -41,6 +42,11 @@ class Mixer:
             lead, self._position = -self._position, 0
             self._limiter(self._sum(lead))
         return self._limiter(self._sum(count))
+
+    @property
+    def undecodable(self) -> int:
+        """Packets that no decoder understood, so far."""
+        return self._finished + sum(sound.undecodable for _, sound in self._playing)
 
     def _sum(self, count: int) -> Samples:
         start = self._position / RATE
@@ -54,6 +60,7 @@ class Mixer:
             block = sound.block(start, count) if parts else None
             if block is not None:
                 mixed += block * np.float32(track.gain) * _mask(parts, start, count)
+        self._finished += sum(sound.undecodable for track, sound in self._playing if track.heard[-1][1] <= end)
         self._playing = [each for each in self._playing if each[0].heard[-1][1] > end]
         self._position += count
         return mixed

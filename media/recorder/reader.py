@@ -115,13 +115,17 @@ def _load(capture: Capture) -> None:
             tracks.append(_track(name, head))
     capture.events = tuple(sorted(events, key=lambda event: event.at))
     capture.tracks = tuple(sorted(tracks, key=lambda track: track.opened_at))
-    people = [track.person for track in capture.tracks] + [
-        Person(str(e.fields.get("identity")), str(e.fields.get("user", "")), str(e.fields.get("name", "")))
-        for e in capture.events
-        if e.kind == "joined"
-    ]
-    capture.people = tuple({person.identity: person for person in reversed(people)}.values())[::-1]
+    people: dict[str, Person] = {}  # in the order in which they came
+    for person in (*(track.person for track in capture.tracks), *_joined(capture.events)):
+        people.setdefault(person.identity, person)
+    capture.people = tuple(people.values())
     capture.started_at = min(starts)
+
+
+def _joined(events: tuple[CallEvent, ...]) -> Iterator[Person]:
+    for event in events:
+        if event.kind == "joined" and (identity := event.fields.get("identity")):
+            yield Person(str(identity), str(event.fields.get("user", "")), str(event.fields.get("name", "")))
 
 
 def _load_events(capture: Capture, name: str, events: list[CallEvent]) -> tuple[float, float]:

@@ -71,9 +71,12 @@ class PictureReader:
     """One track, by film time. Ask in rising time."""
 
     def __init__(
-        self, frames: Iterable[EncodedFrame], clocks: Mapping[int, MediaClock], codecs: Mapping[int, str],
+        self,
+        frames: Iterable[EncodedFrame],
+        clocks: Mapping[int, MediaClock],
+        codecs: Mapping[int, str],
         plans: Mapping[int, LayerPlan],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._frames = iter(frames)
         self._clocks = clocks
         self._plans = plans
