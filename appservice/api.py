@@ -27,8 +27,10 @@ READ_TIMEOUT = 100.0  # without a byte; joining a large room over federation tak
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0  # a homeserver that comes back is used within this time
 LONGEST_WISH = 3600.0  # of Retry-After
-SERVER_FAULTS = 5  # times that an internal error is tried again: it may be this request that provokes it
-AWAY = frozenset({502, 503, 504})  # what proxies answer while the homeserver restarts
+# Times that an error of the homeserver itself is tried again: it may be this request that provokes it, or another
+# homeserver that is not there.
+SERVER_FAULTS = 3
+AWAY = frozenset({502, 503, 504})  # what proxies answer while the homeserver restarts, without an errcode
 MAX_REFUSAL = 64 * 1024  # bytes read of an error page
 
 log = structlog.get_logger("matrix")
@@ -73,7 +75,10 @@ class HomeserverApi(HTTPAPI):
         min_iter_size: int = 25 * 1024 * 1024,
         sensitive: bool = False,
     ) -> Any:
-        """As mautrix's; `retry_count` is ignored. `content` may be a function that makes the body anew for each try."""
+        """As mautrix's, but `retry_count` is how often an error of the homeserver itself is tried again: 0 where the
+        absence of another one is the likely reason. `content` may be a function that makes the body anew for each try.
+        """
+        faults = SERVER_FAULTS if retry_count is None else retry_count
         loop = asyncio.get_running_loop()
         give_up = None if self._patience is None else loop.time() + self._patience
         attempt = 0
@@ -89,7 +94,7 @@ class HomeserverApi(HTTPAPI):
                     min_iter_size=min_iter_size,
                 )
             except (MatrixConnectionError, MatrixRequestError, TimeoutError) as problem:
-                wait = delay_before_retry(problem, attempt, random.random())  # noqa: S311  jitter
+                wait = delay_before_retry(problem, attempt, random.random(), faults)  # noqa: S311
                 if wait is None or (give_up is not None and loop.time() + wait > give_up):
                     raise
                 if attempt == 0:
@@ -116,16 +121,16 @@ class HomeserverApi(HTTPAPI):
             return await response.json(loads=decode_json), response
 
 
-def delay_before_retry(problem: Exception, attempt: int, chance: float) -> float | None:
+def delay_before_retry(problem: Exception, attempt: int, chance: float, faults: int = SERVER_FAULTS) -> float | None:
     """Seconds to wait before trying again, or None when that would not help. `chance` in 0…1 spreads the crowd."""
     backoff: float = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(attempt, 10)) * (0.5 + chance / 2)
     if isinstance(problem, RateLimitedError):
         wished = problem.retry_after
         return backoff if wished is None else min(wished, LONGEST_WISH) + chance
     if isinstance(problem, MatrixRequestError):
-        if problem.http_status in AWAY:
+        if problem.http_status in AWAY and not problem.errcode:
             return backoff
-        return backoff if problem.http_status >= 500 and attempt < SERVER_FAULTS else None
+        return backoff if problem.http_status >= 500 and attempt < faults else None
     return backoff
 
 

@@ -236,5 +236,6 @@ _HIDE_USERS = _HideUsers()
 
 def _quiet_log() -> Any:
     log = logging.getLogger("mau.crypto")
+    log.setLevel(logging.ERROR)  # it warns of every device that is not cross-signed, again and again
     log.addFilter(_HIDE_USERS)
     return log

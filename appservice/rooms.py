@@ -6,12 +6,13 @@ the room by that address and goes on with it. What is asked of the homeserver is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 import structlog
 from mautrix.api import Method, Path
-from mautrix.errors import MatrixRequestError, MNotFound, MRoomInUse
+from mautrix.errors import MatrixRequestError, MNotFound
 
 from appservice.api import HomeserverApi, as_caller_error
 from appservice.crypto import ALGORITHM
@@ -36,6 +37,7 @@ class Rooms:
         self._settings = settings
         self._api = api
         self._store = store
+        self._creating = asyncio.Lock()
 
     async def refresh(self, room_id: str) -> bool:
         """Read the room's whole state; False, and forgotten, when the bot is not in it."""
@@ -84,7 +86,8 @@ class Rooms:
             raise ValueError(f"{spec.alias_localpart} is outside the registration's namespace {self._settings.prefix}")
         alias = f"#{spec.alias_localpart}:{self._settings.server_name}"
         try:
-            room_id = await self._find(alias) or await self._create(spec, alias)
+            async with self._creating:  # two at once would make Synapse leave a room without an address behind
+                room_id = await self._find(alias) or await self._create(spec, alias)
             if not await self.refresh(room_id):
                 raise CallerError("alias_taken", "The meeting's address belongs to another room.", alias=alias)
             await self._invite(room_id, spec.asker)
@@ -103,16 +106,14 @@ class Rooms:
         body = room_request(spec, self._settings.bot_user_id)
         try:
             answer = await self._api.request(Method.POST, Path.v3.createRoom, body)
-        except MRoomInUse:  # an earlier try got through and its answer was lost
-            found = await self._find(alias)
-            if found is None:
-                raise
-            return found
         except MatrixRequestError as problem:
             if problem.errcode == "M_UNSUPPORTED_ROOM_VERSION":
                 sentence = f"This homeserver cannot create rooms of version {spec.room_version}."
                 raise CallerError("unknown_room_version", sentence, version=spec.room_version) from problem
-            raise
+            found = await self._find(alias)  # an earlier try got through, or is getting through, without its answer
+            if found is None:
+                raise
+            return found
         return RoomId(as_id(as_object(answer).get("room_id"), "!"))
 
     async def _invites(self, room_id: str, user_id: str) -> bool:
@@ -129,7 +130,7 @@ class Rooms:
             return
         if (await self._store.member(room_id, user_id)).membership in ("join", "invite"):
             return
-        await self._api.request(Method.POST, Path.v3.rooms[room_id].invite, {"user_id": user_id})
+        await self._api.request(Method.POST, Path.v3.rooms[room_id].invite, {"user_id": user_id}, retry_count=0)
 
 
 def room_request(spec: MeetingRoomSpec, bot: str) -> dict[str, Any]:

@@ -255,6 +255,7 @@ _LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"level": "WARNING", "handlers": ["console"]},
+    "loggers": {"synapse.util.metrics": {"level": "CRITICAL"}},  # complains once per registration
     "disable_existing_loggers": False,
 }
 

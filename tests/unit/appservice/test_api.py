@@ -29,8 +29,9 @@ def test_a_homeserver_that_restarts_is_waited_for_without_end(status: int) -> No
     assert 0 < delays[0] < delays[-1] == LONGEST_DELAY
 
 
-def test_an_internal_error_is_tried_again_a_few_times_only() -> None:
-    problem = refusal(500, {}, b'{"errcode": "M_UNKNOWN", "error": "Internal server error"}')
+@pytest.mark.parametrize("status", [500, 502])
+def test_an_error_of_the_homeserver_itself_is_tried_again_a_few_times_only(status: int) -> None:
+    problem = refusal(status, {}, b'{"errcode": "M_UNKNOWN", "error": "Failed to reach the server"}')
     assert delay_before_retry(problem, SERVER_FAULTS - 1, 0.5) is not None
     assert delay_before_retry(problem, SERVER_FAULTS, 0.5) is None
 
