@@ -44,7 +44,7 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
 
 
 def _stdlib_logger(*names: str) -> logging.Logger:
-    """Like `structlog.stdlib.LoggerFactory`, which puts a class of its own under every later logger: mautrix wants its."""
+    """Not `structlog.stdlib.LoggerFactory`, which replaces the class of every later logger: mautrix needs its own."""
     return logging.getLogger(*names)
 
 

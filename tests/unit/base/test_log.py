@@ -49,3 +49,9 @@ def test_a_secret_given_by_name_is_not_written_and_libraries_go_through_the_same
     assert first["token"] == "[hidden]"
     assert first["room"] == "r1"
     assert "abc" not in second["event"]
+
+
+def test_other_libraries_keep_their_own_kind_of_logger(written: io.StringIO) -> None:
+    kind = logging.getLoggerClass()
+    structlog.get_logger("bridge").info("hello")
+    assert logging.getLoggerClass() is kind
