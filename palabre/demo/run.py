@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.wording import CALL_FIELD
 from palabre.demo.door import Door, DoorError
 from palabre.demo.homeserver import HomeserverError
 from palabre.demo.matrix_user import MatrixUser, MatrixUserError, Message
@@ -180,7 +181,9 @@ class Script:
     async def _talk(self, room: str, alice: Attendee, bruno: Attendee, chloe: Attendee) -> str:
         step = self._narrator.step
         with step("The room shows the call"):
-            root = await alice.matrix.expect(room, lambda m: m.sender == self._bot and m.encrypted and m.thread is None)
+            root = await alice.matrix.expect(
+                room, lambda m: m.sender == self._bot and m.encrypted and CALL_FIELD in m.content
+            )
         with step("Alice starts recording and transcription in the room; everyone is asked"):
             await alice.matrix.send(room, "!palabre record", thread=root.event_id)
             await alice.matrix.send(room, "!palabre transcribe", thread=root.event_id)
