@@ -14,6 +14,7 @@ import pytest
 from aioice import stun
 from google_crc32c import value as crc32c
 
+from tests.support.plain_aiortc import reach_each_other
 from tests.support.transport import running
 
 
@@ -29,8 +30,16 @@ def short_priority() -> bytes:
     return struct.pack("!HHI", 1, len(body), stun.COOKIE) + bytes(12) + body
 
 
-def alien_record() -> bytes:
-    return b"\x16\xfe\xfd" + bytes(8) + struct.pack("!H", 40) + bytes(40)
+def record(kind: int, body: bytes) -> bytes:
+    """A DTLS record of the first, unprotected epoch."""
+    return struct.pack("!BH", kind, 0xFEFD) + bytes(8) + struct.pack("!H", len(body)) + body
+
+
+ALIEN_RECORDS = {
+    "handshake": record(22, bytes(40)),
+    "fatal alert": record(21, b"\x02\x28"),
+    "ServerHello": record(22, b"\x02\0\0\x10\0\0\0\0\0\0\0\x10" + bytes(16)),
+}
 
 
 async def test_d1_a_parameter_of_length_zero_ends_its_sender_and_nobody_else() -> None:
@@ -61,7 +70,7 @@ async def test_d3_alien_dtls_records_do_not_disturb_a_join_nor_a_call() -> None:
 
         async def bombard() -> None:
             while not stop.is_set():
-                relay.throw(*[alien_record()] * 10)
+                relay.throw(*ALIEN_RECORDS.values())
                 await asyncio.sleep(0.005)
 
         task = asyncio.create_task(bombard())
@@ -148,6 +157,18 @@ def test_unguarded_aiortc_never_finishes_parsing_what_the_guard_refuses(guarded:
     else:
         assert result.returncode != 0
         assert "SctpError" not in result.stderr  # killed by its limits: time or memory
+
+
+@pytest.mark.parametrize("alien", [None, *ALIEN_RECORDS])
+async def test_unguarded_aiortc_fails_to_join_on_one_alien_record(alien: str | None) -> None:
+    ends = await reach_each_other()
+    if alien is not None:
+        for end in ends:
+            end.from_stranger(ALIEN_RECORDS[alien])
+    await asyncio.gather(ends[0].handshake(ends[1]), ends[1].handshake(ends[0]))
+    assert {end.dtls.state for end in ends} == {"connected" if alien is None else "failed"}
+    for end in ends:
+        await end.close()
 
 
 async def test_unguarded_aiortc_closes_a_call_on_one_empty_datagram() -> None:
