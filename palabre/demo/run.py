@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -79,6 +80,8 @@ class Attendee:
 
 async def play(folder: Path, *, once: bool) -> int:
     """Run the demo. Returns 0 only if every step happened."""
+    for library in ("nio", "livekit"):  # what they warn of is no news to whoever watches the demo
+        logging.getLogger(library).setLevel(logging.ERROR)
     narrator = Narrator()
     narrator.say("Palabre: one meeting, from an encrypted room and back into it\n")
     try:

@@ -155,7 +155,7 @@ class PeerTransport:
         if self._over:
             return
         self._over = True
-        log.info("transport ended", session=self.session, reason=reason)
+        log.info("transport ended", transport=self.session, reason=reason)
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         if self._sctp is not None:
@@ -244,7 +244,7 @@ class PeerTransport:
         assert self._dtls.keys is not None
         self._plane.set_keys(self.session, *self._dtls.keys)
         self.connected = True
-        log.info("transport connected", session=self.session, profile=self._dtls.keys.profile)
+        log.info("transport connected", transport=self.session, profile=self._dtls.keys.profile)
         self._start_sctp()
         self._observer.transport_connected()
 
@@ -296,5 +296,5 @@ class PeerTransport:
             await association.run()
         except SctpAbuseError as error:
             self._ports.drop("sctp_abuse")
-            log.info("peer broke SCTP", session=self.session, what=str(error))
+            log.info("peer broke SCTP", transport=self.session, what=str(error))
             self._end("sctp_abuse")
