@@ -1,5 +1,7 @@
-"""One room, that is one call: who is in it, what they may do, and what everybody is told. `publications` are its tracks,
-`distribution` sends them around, `requests` reads what clients ask for."""
+"""One room, that is one call: who is in it, what they may do, what everybody is told.
+
+`publications` are its tracks, `distribution` sends them around, `requests` reads what clients ask for.
+"""
 
 from __future__ import annotations
 
