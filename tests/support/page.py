@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Frame, Page, async_playwright
 
 from palabre.base.clock import SystemClock
 from palabre.demo.homeserver import Account, Homeserver, free_port
@@ -164,12 +164,12 @@ class Site:
         self.said.append(f"{message.type}: {message.text}")
 
 
-async def faults(page: Page) -> list[str]:
+async def faults(page: Page | Frame) -> list[str]:
     """What axe finds of serious or critical weight, as `rule: element`. The page's CSP allows no script tag."""
     await page.evaluate(AXE.read_text(encoding="utf-8"))
     found = await page.evaluate("(tags) => axe.run(document, { runOnly: tags })", AXE_TAGS)
     return [
-        f"{violation['id']}: {node['html'][:160]}"
+        f"{violation['id']}: {node['target'][-1]} {node['html'][-120:]}"
         for violation in found["violations"]
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]

@@ -64,6 +64,7 @@ export interface MenuEntry {
   id: string
   icon: ReactNode
   text: string
+  /** The shortcut, for the eyes; the dialog of shortcuts is for the ears. */
   hint?: string | undefined
   onAction: () => void
 }
@@ -83,7 +84,7 @@ export function Menu({ trigger, label, entries }: { trigger: ReactNode; label: s
             <AriaMenuItem key={id} id={id} textValue={text} className={css.item ?? ''}>
               {icon}
               <Text slot="label">{text}</Text>
-              {hint !== undefined && <kbd className={css.hint}>{hint}</kbd>}
+              {hint !== undefined && <kbd className={css.hint} data-keys={hint} aria-hidden="true" />}
             </AriaMenuItem>
           ))}
         </AriaMenu>

@@ -7,7 +7,7 @@ export interface ToolButtonProps {
   icon: ReactNode
   /** The word under the picture. */
   text: string
-  /** The whole name for screen readers, when the word alone does not say it. */
+  /** The whole name for screen readers; holds the word, so that people who speak to their computer find it. */
   label?: string | undefined
   /** `off` is the alarming state of a muted device. */
   tone?: 'plain' | 'off' | 'leave' | undefined
@@ -30,11 +30,11 @@ export function ToolButton({ icon, text, label, tone = 'plain', pressed, badge, 
     <>
       <span className={css.picture} title={label ?? text}>
         {icon}
-        {badge !== undefined && badge > 0 && <span className={css.badge}>{badge > 99 ? '99+' : badge}</span>}
       </span>
       <span className={css.text} aria-hidden="true">
         {text}
       </span>
+      {badge !== undefined && badge > 0 && <span className={css.badge} data-count={badge > 99 ? '99+' : badge} aria-hidden="true" />}
     </>
   )
   if (pressed === undefined) return <Button {...shared} {...(keys ? { 'aria-keyshortcuts': keys } : {})}>{content}</Button>

@@ -13,9 +13,9 @@ describe('the control bar', () => {
     const { show } = fakeCall()
     show(bar())
     await userEvent.tab()
-    expect(document.activeElement?.getAttribute('aria-label')).toBe('Activer le micro')
+    expect(document.activeElement?.getAttribute('aria-label')).toBe('Micro coupé, activer')
     await userEvent.keyboard('{ArrowRight}')
-    expect(document.activeElement?.getAttribute('aria-label')).toBe('Activer la caméra')
+    expect(document.activeElement?.getAttribute('aria-label')).toBe('Caméra coupée, activer')
   })
 
   test('switches by button and by shortcut', async () => {
@@ -23,7 +23,7 @@ describe('the control bar', () => {
     const microphone = vi.spyOn(room.localParticipant, 'setMicrophoneEnabled').mockResolvedValue(undefined)
     const camera = vi.spyOn(room.localParticipant, 'setCameraEnabled').mockResolvedValue(undefined)
     show(bar())
-    await userEvent.click(screen.getByRole('button', { name: 'Activer le micro' }))
+    await userEvent.click(screen.getByRole('button', { name: 'Micro coupé, activer' }))
     await waitFor(() => expect(microphone).toHaveBeenCalledWith(true, undefined, undefined))
     await userEvent.keyboard('{Control>}e{/Control}')
     await waitFor(() => expect(camera).toHaveBeenCalledWith(true, undefined, undefined))

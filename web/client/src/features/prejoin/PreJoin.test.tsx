@@ -70,7 +70,7 @@ describe('before the call', () => {
     show()
     await screen.findByRole('button', { name: 'Couper la caméra' })
     await userEvent.keyboard('{Control>}e{/Control}')
-    await userEvent.click(await screen.findByRole('button', { name: 'Activer la caméra' }))
+    await userEvent.click(await screen.findByRole('button', { name: 'Caméra coupée, activer' }))
     expect(await screen.findByRole('button', { name: 'Couper la caméra' })).toBeTruthy()
   })
 
