@@ -109,6 +109,8 @@ class Encryption:
         self._display_name = display_name
         await PgCryptoStore.upgrade_table.upgrade(self._database)
         self._since = await self._store.get_next_batch() or None  # before put_account, which would empty it
+        if await self._store.get_account() is None:
+            await self._store.delete()  # sessions of an account that is lost would encrypt for nobody
         await self.machine.load()
         device_id = await self._store.get_device_id()
         await self._client.create_device_msc4190(device_id or await self._choose_device(), display_name)
