@@ -7,7 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from media.recorder.labels import font_for
 
 Picture = npt.NDArray[np.uint8]  # height x width x 4, RGBA
 
@@ -70,11 +72,7 @@ def _page(lines: tuple[str, ...]) -> Image.Image:
     image = Image.new("RGBA", (1280, 720), (255, 255, 255, 255))
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, 1280, 88), fill=(11, 94, 87, 255))
-    draw.text((90, 22), lines[0], font=_font(40), fill=(255, 255, 255, 255))
+    draw.text((90, 22), lines[0], font=font_for(lines[0], 40), fill=(255, 255, 255, 255))
     for number, line in enumerate(lines[1:]):
-        draw.text((100, 150 + number * 56), line, font=_font(30), fill=(29, 27, 22, 255))
+        draw.text((100, 150 + number * 56), line, font=font_for(line, 30), fill=(29, 27, 22, 255))
     return image
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

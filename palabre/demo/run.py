@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -52,13 +53,15 @@ class Narrator:
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
         """Prints `text` with a mark once the block has ended without an error."""
-        print(f"  …  {text}", end="", flush=True)
+        back = "\r" if sys.stdout.isatty() else ""
+        if back:
+            print(f"  …  {text}", end="", flush=True)
         try:
             yield
         except BaseException:
-            print(f"\r  ✗  {text}", flush=True)
+            print(f"{back}  ✗  {text}", flush=True)
             raise
-        print(f"\r  ✓  {text}  ({time.monotonic() - self._start:.0f} s)", flush=True)
+        print(f"{back}  ✓  {text}  ({time.monotonic() - self._start:.0f} s)", flush=True)
 
     def say(self, text: str = "") -> None:
         print(text, flush=True)
