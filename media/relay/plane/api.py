@@ -102,7 +102,7 @@ class RtpPlane(Protocol):
         ...
 
     def remove_session(self, session: int) -> None:
-        """Also removes its up tracks, down tracks and their taps."""
+        """Also removes its up tracks with everybody's down tracks of them, its own down tracks, and the taps."""
         ...
 
     def receive(self, session: int, datagram: bytes, now: float) -> None:
@@ -114,7 +114,7 @@ class RtpPlane(Protocol):
         ...
 
     def remove_up_track(self, track: int) -> None:
-        """Its taps are forgotten; its down tracks get nothing more and stay until they are removed."""
+        """Also removes its down tracks and its taps."""
         ...
 
     def add_down_track(self, session: int, spec: DownTrackSpec) -> None:

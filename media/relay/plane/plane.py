@@ -85,8 +85,10 @@ class PythonPlane:
         track.ask(self._now)
 
     def remove_up_track(self, track: int) -> None:
-        """The track ends for its subscribers and taps."""
+        """The track ends, for its subscribers and taps too."""
         peer, up = self._ups.pop(track)
+        for down in list(up.downs):
+            self.remove_down_track(down)
         peer.remove_up(up)
 
     def add_down_track(self, session: int, spec: DownTrackSpec) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from media.relay.plane.rtcp import ReportBlock
 
 MAX_GAP = 512  # packets: a longer jump is an outage; a key frame heals it sooner than that many retransmissions
+LONG_SILENCE = 1.0  # seconds without a packet before a gap
+MAX_GAP_AFTER_SILENCE = 20  # packets: after a long silence more is an outage too, and not a slow source's loss
 MAX_MISSING = 1000  # remembered lost packets per stream; libwebrtc's NACK list has the same limit
 MISSING_LIFETIME = 2.0  # seconds in which a lost packet that still comes is of use to a subscriber's jitter buffer
 RETRY_INTERVALS = (0.06, 0.1, 0.15, 0.2, 0.25, 0.3)  # seconds between the requests for one packet, then none: at
@@ -87,7 +89,8 @@ class Receiver:
         return extended
 
     def _note_gap(self, highest: int, extended: int, now: float) -> int:
-        if extended - highest > MAX_GAP:
+        limit = MAX_GAP_AFTER_SILENCE if now - self._arrival > LONG_SILENCE else MAX_GAP
+        if extended - highest > limit:
             self.missing.clear()
             return OUTAGE
         for lost in range(highest + 1, extended):

@@ -126,7 +126,6 @@ class Session:
 
     def remove_up(self, track: UpTrack) -> None:
         """The section sends no more; its SSRCs may come again for another track."""
-        track.close()
         del self.ups[track.track]
         for ssrc in [ssrc for ssrc, route in self._routes.items() if route.track is track]:
             del self._routes[ssrc]

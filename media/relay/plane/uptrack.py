@@ -177,6 +177,8 @@ class UpTrack:
         """A subscriber goes."""
         del self.downs[down.spec.down]
         self._detach(down)
+        if all(other.plan is not down.plan for other in self.downs.values()):
+            self._plans.pop(down.plan.key, None)
 
     def carry(self, layer: Layer, ssrc: int, receiver: Receiver) -> None:
         """`ssrc` carries `layer` from now on, under numbers of its own: whoever gets the layer starts anew."""
@@ -191,14 +193,6 @@ class UpTrack:
         for down in tuple(self._forwarding[layer.index]):
             self._detach(down)
             self.route(down)
-
-    def close(self) -> None:
-        """The track has ended; its subscribers get nothing more."""
-        for layer in self.layers:
-            layer.flowing = False
-        for down in self.downs.values():
-            self._detach(down)
-        self._taps.clear()
 
     def route(self, down: DownTrack) -> None:
         """Bring `down` to the layer it should get, at that layer's next key frame. `ask` asks for it."""

@@ -106,6 +106,16 @@ def test_media_between_swallowed_padding_keeps_its_own_place():
     assert stream.numbers() == [1, 3, 2, 4]
 
 
+def test_media_between_two_swallowed_packets_that_came_in_the_wrong_order():
+    stream = Stream()
+    stream.down.start(layer(), media(100), 1.0)
+    stream.down.padding(105)
+    stream.down.padding(102)
+    for sequence in (103, 101, 104, 106):
+        stream.down.forward(media(sequence), 1.0)
+    assert stream.numbers() == [1, 3, 2, 4, 5]
+
+
 def test_lost_padding_between_two_pictures_leaves_no_gap():
     stream = Stream()
     stream.down.start(layer(), media(100, picture=7, marker=True), 1.0)

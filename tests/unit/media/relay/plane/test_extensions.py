@@ -14,6 +14,7 @@ from media.relay.plane.extensions import (
     absolute_send_time,
 )
 from media.relay.plane.rtp import parse_extensions
+from tests.support.plane import House, down_of, video_up
 
 UP = (
     Extension(1, MID),
@@ -85,3 +86,16 @@ def test_send_time_is_a_fixed_point_clock_that_wraps():
     assert absolute_send_time(1.0) == b"\x04\x00\x00"
     assert absolute_send_time(64.0) == b"\x00\x00\x00"
     assert absolute_send_time(1.5) == b"\x06\x00\x00"
+
+
+def test_a_track_forgets_plans_that_nobody_has():
+    house = House()
+    house.peer(1)
+    house.plane.add_up_track(1, video_up())
+    for number in range(1, 9):
+        house.plane.add_down_track(1, down_of(1, number, extensions=(Extension(number, ABS_SEND_TIME),)))
+    track = house.plane._ups[1][1]
+    assert len(track._plans) == 8
+    for number in range(1, 8):
+        house.plane.remove_down_track(number)
+    assert len(track._plans) == 1

@@ -49,7 +49,11 @@ class Call:
         return next(stats.layer for stats in self.plane.down_stats() if stats.down == down)
 
     def frame(self, *, keys: tuple[int, ...] = (), seconds: float = 1 / 30) -> None:
-        self.now += seconds
+        end = self.now + seconds
+        while self.now < end - 0.05:
+            self.now += 0.05
+            self.plane.tick(self.now)
+        self.now = end
         for index in sorted(self.flowing):
             for packet in self.sources[index].frame(key=index in keys):
                 self.publisher.send(packet, self.now)
@@ -277,12 +281,30 @@ def test_another_codec_than_the_negotiated_one_is_not_forwarded():
     assert len(subscriber.received) == 4
 
 
+def test_padding_of_a_codec_without_picture_ids_leaves_no_gap():
+    house = House()
+    publisher, subscriber = house.peer(1), house.peer(2)
+    house.plane.add_up_track(1, video_up(codec=H264))
+    house.plane.add_down_track(2, down_of(1, 5, codec=H264))
+    house.plane.set_layer(5, 0)
+    source = Vp8Source(20, payload_type=H264.payload_type)
+    publisher.send(source.packet(b"\x67parameters", marker=True))
+    for _ in range(3):
+        publisher.send(source.padding())
+        publisher.send(source.packet(b"\x41picture", marker=True))
+    assert [packet.sequence for packet in subscriber.received] == [1, 2, 3, 4]
+
+
 def test_a_new_stream_for_a_layer_continues_the_old_one():
     call = Call(layers=1)
     call.play(0.5)
     old = call.sources[0]
-    call.sources[0] = Vp8Source(90, rid="q", sequence=40_000, timestamp=7, picture=900, base=200)
+    # A timestamp that would be half a second off, were it taken for one of the old stream.
+    ahead = old.timestamp + 45_000
+    call.sources[0] = Vp8Source(90, rid="q", sequence=40_000, timestamp=ahead, picture=900, base=200)
     call.frame(keys=(0,))
+    before, after = call.subscribers[0].received[-3], call.subscribers[0].received[-2]
+    assert abs(after.timestamp - before.timestamp - 3000) <= 1
     for packet in old.frame(key=True):
         call.publisher.send(packet, call.now)
     numbers = [packet.sequence for packet in call.subscribers[0].received]
@@ -335,16 +357,15 @@ def test_names_in_use_are_our_fault():
         call.plane.set_layer(12345, 0)
 
 
-def test_a_track_that_ended_leaves_its_subscriptions_silent_until_they_are_removed():
-    call = Call()
+def test_a_publisher_who_leaves_takes_its_tracks_and_their_subscriptions_along():
+    call = Call(2)
     call.play(0.3)
     call.plane.remove_session(1)
     call.plane.tick(call.now)
-    call.plane.set_layer(10, 1)
-    assert call.layer_of() == -1
-    call.plane.remove_down_track(10)
     assert call.plane.down_stats() == ()
     assert call.plane.up_stats() == ()
+    with pytest.raises(KeyError):
+        call.plane.remove_down_track(10)
 
 
 def test_a_subscriber_who_leaves_takes_its_subscriptions_along():

@@ -10,6 +10,7 @@ from media.relay.plane.receiver import (
     AFTER_GAP,
     IN_ORDER,
     LATE,
+    LONG_SILENCE,
     MAX_GAP,
     MAX_MISSING,
     OUTAGE,
@@ -65,6 +66,13 @@ def test_an_outage_is_not_asked_for():
     receiver = Receiver(90000, nack=True)
     assert receive(receiver, 1, 3, 4 + MAX_GAP) == [IN_ORDER, AFTER_GAP, OUTAGE]
     assert receiver.due(1.1) == []
+
+
+def test_a_gap_after_a_long_silence_is_an_outage_sooner():
+    receiver = Receiver(90000, nack=True)
+    assert receive(receiver, 1, 100) == [IN_ORDER, AFTER_GAP]
+    assert receive(receiver, 200, now=1 + 2 * LONG_SILENCE) == [OUTAGE]
+    assert receive(receiver, 203, now=1 + 4 * LONG_SILENCE) == [AFTER_GAP]
 
 
 def test_the_list_of_missing_packets_is_bounded():
