@@ -39,7 +39,7 @@ class CallObserver(Protocol):
 
     async def track_gone(self, call: Call, track_sid: str) -> None: ...
 
-    async def call_ended(self, call: Call) -> None: ...
+    async def call_ended(self, call: Call, at: float) -> None: ...
 
     async def metadata(self, meeting: Meeting, call: Call) -> str:
         """What everybody in the call sees of it, docs/http-api.md."""
@@ -180,7 +180,7 @@ class Calls:
             return
         await self._calls.leave_all(call.id, at)
         ended_at = await self._calls.last_left(call.id) or at
-        await self._observer.call_ended(call)
+        await self._observer.call_ended(call, ended_at)
         meeting = await self._meetings.get(call.meeting)
         async with transaction(self._database):
             await self._calls.end(call.id, ended_at)

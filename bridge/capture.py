@@ -195,11 +195,12 @@ class Captures:
     async def track_gone(self, call: Call, track_sid: str) -> None:
         self._gate.forget_track(call.id, track_sid)
 
-    async def call_ended(self, call: Call) -> None:
+    async def call_ended(self, call: Call, at: float) -> None:
+        """`at`: when the last one left; the room stays open a little longer for those who reload."""
         async with self._lock:
             meeting = await self._meetings.get(call.meeting)
             for running in list(self._of(call).values()):
-                await self._finish(meeting, running, interrupted=False)
+                await self._finish(meeting, running, interrupted=False, at=at)
 
     async def metadata(self, meeting: Meeting, call: Call) -> str:
         return room_state.room_metadata(meeting, self._captures(call))
@@ -262,8 +263,9 @@ class Captures:
             if await self._gate.happen(call.id, present.key, kind, Event.ASK, "joined") is Answer.YES:
                 await self._read_tracks(call, running, present)
 
-    async def _finish(self, meeting: Meeting, running: Running, *, interrupted: bool) -> None:
+    async def _finish(self, meeting: Meeting, running: Running, *, interrupted: bool, at: float | None = None) -> None:
         capture = running.capture
+        ended_at = self._clock.wall() if at is None else max(at, capture.started_at)
         self._gate.close_taps(capture.call, capture.kind)
         self._running[capture.call].pop(capture.kind)
         if not self._running[capture.call]:
@@ -271,7 +273,7 @@ class Captures:
         await running.files.close()
         body = wording.capture_stopped(meeting.language, capture.kind)
         async with transaction(self._database):
-            await self._store.end(capture.id, self._clock.wall(), interrupted=interrupted)
+            await self._store.end(capture.id, ended_at, interrupted=interrupted)
             key = stable_id("capture", capture.id, "stopped")
             await self._posts.add(Post(key, capture.call, PostKind.TEXT, {"body": body}))
         await self._end_consents(capture.call, capture.kind)
