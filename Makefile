@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then command -v $$p; break; fi; done)
 BIN := .venv/bin
-PIP := --quiet --disable-pip-version-check --no-input
+PIP := -qq --disable-pip-version-check --no-input
 PYTEST := $(BIN)/pytest
 CLIENT_SOURCES := $(shell find web/client -path web/client/node_modules -prune -o -type f -print 2>/dev/null)
 
