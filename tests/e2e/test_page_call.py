@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
-from tests.support.page import Site, until
+from tests.support.page import Site, sees, until
 
 pytestmark = pytest.mark.browser
-
-SEES = """(name) => {
-  const tile = [...document.querySelectorAll('article')].find((t) => t.getAttribute('aria-label').startsWith(name))
-  const video = tile?.querySelector('video')
-  return video ? video.videoWidth > 0 && video.currentTime > 0.5 && !video.paused : false
-}"""
-
-
-async def sees(page: Page, name: str) -> None:
-    """The tile of `name` shows a picture that moves on."""
-    await page.wait_for_function(SEES, arg=name)
 
 
 async def test_two_people_see_each_other_write_and_agree_to_a_recording(site: Site, browser: Browser) -> None:

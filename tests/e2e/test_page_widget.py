@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from urllib.parse import urlsplit
-
 import pytest
-from aiohttp import web
-from playwright.async_api import Browser, FrameLocator, Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from palabre.demo.homeserver import HomeserverError
-from tests.support.page import Site, faults, until
+from tests.support.page import Site, faults, frame_widget, until
 
 pytestmark = pytest.mark.browser
 
-HOST = Path(__file__).parent / "host" / "widget-host.html"
 
-
-@pytest.fixture
-async def client(site: Site) -> AsyncIterator[str]:
-    """Address of a page that frames the widget, on the origin that the settings allow."""
-
-    async def page(_request: web.Request) -> web.Response:
-        return web.Response(text=HOST.read_text(encoding="utf-8"), content_type="text/html")
-
-    app = web.Application()
-    app.router.add_get("/room", page)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", urlsplit(site.host_origin).port).start()
-    yield f"{site.host_origin}/room"
-    await runner.cleanup()
-
-
-async def open_widget(
-    site: Site, browser: Browser, client: str, who: str, *, vouch: bool = True, language: str = "fr"
-) -> tuple[Page, FrameLocator]:
-    """The Matrix client's page and the widget in it."""
-    page = await site.new_page(browser, who, size=(600, 640), theme="light")
-    await page.goto(client)
-    if vouch:
-        await page.evaluate("(token) => { window.openid = token }", await site.openid(who))
-    await page.evaluate("(url) => frame(url)", site.url + site.widget_path(client, language=language))
-    return page, page.frame_locator("iframe")
-
-
-async def test_a_member_joins_from_the_room_without_typing_anything(site: Site, browser: Browser, client: str) -> None:
+async def test_a_member_joins_from_the_room_without_typing_anything(
+    site: Site, browser: Browser, matrix_client_page: str
+) -> None:
     ana = await site.come(browser, "ana")
-    page, widget = await open_widget(site, browser, client, "bruno", language="de")
+    page, widget = await frame_widget(site, browser, matrix_client_page, "bruno", language="de")
     await widget.get_by_role("button", name="An der Besprechung teilnehmen").click()
     await expect(widget.get_by_role("article", name="Ana Pereira")).to_be_visible()
     await expect(ana.get_by_role("article", name="Bruno Lefèvre")).to_be_visible()
@@ -65,26 +32,28 @@ async def test_a_member_joins_from_the_room_without_typing_anything(site: Site, 
     assert site.said == []
 
 
-async def test_somebody_who_left_the_room_is_told_so(site: Site, browser: Browser, client: str) -> None:
+async def test_somebody_who_left_the_room_is_told_so(site: Site, browser: Browser, matrix_client_page: str) -> None:
     room = site.room_id.replace("!", "%21").replace(":", "%3A")
     await site.ask("bruno", "POST", f"/_matrix/client/v3/rooms/{room}/leave", {})
     with pytest.raises(HomeserverError):
         await site.ask("bruno", "GET", f"/_matrix/client/v3/rooms/{room}/joined_members")
-    _, widget = await open_widget(site, browser, client, "bruno")
+    _, widget = await frame_widget(site, browser, matrix_client_page, "bruno")
     await expect(widget.get_by_role("heading", level=1)).to_have_text("Vous n’êtes pas dans le salon de cette réunion")
     await expect(widget.locator("code")).to_have_text("not_in_room")
 
 
-async def test_somebody_whose_client_does_not_vouch_is_told_so(site: Site, browser: Browser, client: str) -> None:
-    _, widget = await open_widget(site, browser, client, "bruno", vouch=False)
+async def test_somebody_whose_client_does_not_vouch_is_told_so(
+    site: Site, browser: Browser, matrix_client_page: str
+) -> None:
+    _, widget = await frame_widget(site, browser, matrix_client_page, "bruno", vouch=False)
     await expect(widget.get_by_role("heading", level=1)).to_have_text("Votre identité n’a pas été partagée")
     await expect(widget.get_by_role("button", name="Réessayer")).to_be_visible()
 
 
-async def test_another_site_may_not_frame_the_page(site: Site, browser: Browser, client: str) -> None:
+async def test_another_site_may_not_frame_the_page(site: Site, browser: Browser, matrix_client_page: str) -> None:
     page = await site.new_page(browser, "ana", size=(600, 640), theme="light")
-    await page.goto(client.replace("127.0.0.1", "localhost"))
-    await page.evaluate("(url) => frame(url)", site.url + site.widget_path(client))
+    await page.goto(matrix_client_page.replace("127.0.0.1", "localhost"))
+    await page.evaluate("(url) => frame(url)", site.url + site.widget_path(matrix_client_page))
     await until(lambda: page.frames[-1].url.startswith("chrome-error:"), "the browser shows an error in the frame")
 
 

@@ -1,6 +1,7 @@
 """The call page in real browsers, on a real Palabre with a real Synapse behind it.
 
 * `site`: the whole service, one encrypted room with the bot in it, and three people who may sign in by link.
+* `matrix_client_page`: the least of a Matrix client, which frames the page as a widget (`frame_widget`).
 * `browser`: a headless Chromium; `site.visit(browser, "ana")` opens the page as one of them, with a drawn camera.
 
 Tokens come from the service's own endpoints, with the people's own proof; nothing is minted here.
@@ -15,11 +16,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Frame, Page, async_playwright
+from aiohttp import web
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Frame, FrameLocator, Page, async_playwright
 
 from palabre.base.clock import SystemClock
 from palabre.demo.homeserver import Account, Homeserver, free_port
@@ -30,6 +32,7 @@ from tests.support.synapse import AppserviceSlot, unique_name
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICES = (Path(__file__).parent / "browser" / "devices.js").read_text(encoding="utf-8")
+HOST_PAGE = ROOT / "tests" / "e2e" / "host" / "widget-host.html"
 AXE = ROOT / "web" / "client" / "node_modules" / "axe-core" / "axe.min.js"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 CHROMIUM_FLAGS = [
@@ -176,6 +179,30 @@ async def faults(page: Page | Frame) -> list[str]:
     ]
 
 
+SEES = """(name) => {
+  const tiles = [...document.querySelectorAll('article')]
+  const video = tiles.find((tile) => tile.getAttribute('aria-label').startsWith(name))?.querySelector('video')
+  return video ? video.videoWidth > 0 && video.currentTime > 0.5 && !video.paused : false
+}"""
+
+
+async def sees(page: Page, name: str) -> None:
+    """The tile of `name` shows a picture that moves on."""
+    await page.wait_for_function(SEES, arg=name)
+
+
+async def frame_widget(
+    site: Site, browser: Browser, client: str, who: str, *, vouch: bool = True, language: str = "fr"
+) -> tuple[Page, FrameLocator]:
+    """The Matrix client's page at `client` and the widget in it. `vouch`: the client tells who the person is."""
+    page = await site.new_page(browser, who, size=(600, 640), theme="light")
+    await page.goto(client)
+    if vouch:
+        await page.evaluate("(token) => { window.openid = token }", await site.openid(who))
+    await page.evaluate("(url) => frame(url)", site.url + site.widget_path(client, language=language))
+    return page, page.frame_locator("iframe")
+
+
 async def until(condition: Any, what: str, patience: float = 15.0) -> None:
     """Wait for a condition (a function, or one that returns an awaitable) that no event announces."""
     deadline = time.monotonic() + patience
@@ -252,6 +279,22 @@ async def site(homeserver: Homeserver, appservice_slot: AppserviceSlot, tmp_path
         yield site
     finally:
         await service.stop()
+
+
+@pytest.fixture
+async def matrix_client_page(site: Site) -> AsyncIterator[str]:
+    """Address of a page that frames widgets, on the origin that the settings allow."""
+
+    async def page(_request: web.Request) -> web.Response:
+        return web.Response(text=HOST_PAGE.read_text(encoding="utf-8"), content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/room", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", urlsplit(site.host_origin).port).start()
+    yield f"{site.host_origin}/room"
+    await runner.cleanup()
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@
     x.fillStyle = look.skin
     x.fillRect(c - 48, 440, 96, 90)
     shape(x, look.skin, [c - 80, 524], [c, 600], [c + 80, 524])
-    if (look.hairstyle === 'long') ellipse(x, look.hair, c, 345 + dy, 140, 190)
+    if (look.hairstyle === 'long') ellipse(x, look.hair, c, 318 + dy, 134, 152)
     if (look.hairstyle === 'bun') {
       ellipse(x, look.hair, c, 185 + dy, 52, 52)
       ellipse(x, look.hair, c, 320 + dy, 128, 130)

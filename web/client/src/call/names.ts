@@ -15,9 +15,9 @@ function letter(word: string): string {
   return [...word].find((character) => /\p{L}|\p{N}/u.test(character)) ?? ''
 }
 
-/** The same colour for the same person in everybody's page. */
+/** The same colour for the same person in everybody's page, on whichever device: identities are `person/device`. */
 export function hueOf(identity: string): number {
   let hash = 0
-  for (const character of identity) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) >>> 0
+  for (const character of identity.replace(/\/[^/]*$/, '')) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) >>> 0
   return hash % HUES
 }

@@ -9,6 +9,7 @@ CSS.escape ??= (text: string) => text.replace(/[^\w-]/g, (character) => `\\${cha
 window.matchMedia ??= (query: string) =>
   ({ matches: false, media: query, addEventListener() {}, removeEventListener() {} }) as unknown as MediaQueryList
 
+window.HTMLCanvasElement.prototype.getContext = () => null
 window.HTMLMediaElement.prototype.play = () => Promise.resolve()
 window.HTMLElement.prototype.scrollTo ??= () => undefined
 

@@ -14,11 +14,12 @@ export function Chip({ tone = 'plain', icon, children }: { tone?: ChipTone; icon
   )
 }
 
-export function ChipButton(props: { tone?: ChipTone; icon?: ReactNode; children: string; shrinks?: boolean }) {
+/** `shrinks`: to its picture alone, on small screens or only on the smallest. */
+export function ChipButton(props: { tone?: ChipTone; icon?: ReactNode; children: string; shrinks?: 'early' | 'late' }) {
   return (
     <Button
       aria-label={props.children}
-      className={`${css.chip} ${css.button} ${css[props.tone ?? 'plain']} ${props.shrinks ? css.shrinks : ''}`}
+      className={`${css.chip} ${css.button} ${css[props.tone ?? 'plain']} ${props.shrinks ? css[props.shrinks] : ''}`}
     >
       {props.icon}
       <span className={css.word} aria-hidden="true">

@@ -3,10 +3,14 @@ import { useParticipants } from '@livekit/components-react'
 import { Users } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { useStore } from 'zustand'
 import { useFlow } from '../../app/context'
+import { running } from '../../call/capture'
 import { Chip } from '../../ui/Chip'
 import { Mark } from '../../ui/Page'
+import { Title } from '../../ui/Title'
 import { CaptureChips } from '../capture/CaptureChips'
+import { useCaptureModel } from '../capture/context'
 import { EncryptionChip } from '../encryption/EncryptionChip'
 import css from './Header.module.css'
 
@@ -14,6 +18,7 @@ export function Header({ title }: { title: string }) {
   const { t } = useTranslation('call')
   const flow = useFlow()
   const people = useParticipants()
+  const { capture } = useStore(useCaptureModel().store)
   return (
     <header className={css.header}>
       {!flow.inWidget && (
@@ -21,9 +26,9 @@ export function Header({ title }: { title: string }) {
           <Mark />
         </span>
       )}
-      <h1 className={css.title}>{title}</h1>
+      <Title className={css.title}>{title}</Title>
       <div className={css.chips}>
-        <EncryptionChip />
+        <EncryptionChip crowded={running(capture).length > 0} />
         <CaptureChips />
         <span className={css.spare}>
           <Chip icon={<Users size={16} aria-hidden />}>{t('count', { count: people.length })}</Chip>

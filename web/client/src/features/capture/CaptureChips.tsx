@@ -31,7 +31,7 @@ function CaptureChip({ kind, running }: { kind: Kind; running: Running }) {
       title={t(`${kind}_running`)}
       trigger={
         <ChipButton
-          shrinks={kind === 'transcription'}
+          {...(kind === 'transcription' ? { shrinks: 'early' as const } : {})}
           tone={kind === 'recording' ? 'alert' : 'accent'}
           icon={kind === 'recording' ? <span className={css.dot} aria-hidden="true" /> : <FileText size={16} aria-hidden />}
         >

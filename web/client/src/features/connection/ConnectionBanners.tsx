@@ -1,4 +1,4 @@
-/** How the connection is, when it is not well; sound that the browser holds back; and one's own shared screen. */
+/** What matters while it lasts: a lost connection, sound held back, one's own shared screen, no right to speak. */
 import { useAudioPlayback, useConnectionState, useLocalParticipant, useRoomContext } from '@livekit/components-react'
 import { ConnectionState } from 'livekit-client'
 import { useEffect } from 'react'
@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { announce } from '../../app/live'
 import { Banner } from '../../ui/Banner'
 import { Button } from '../../ui/Button'
+import { useCall } from '../call/context'
 
 export function ConnectionBanners() {
   return (
@@ -13,6 +14,7 @@ export function ConnectionBanners() {
       <Reconnecting />
       <SoundBlocked />
       <OwnScreen />
+      <ListenOnly />
     </>
   )
 }
@@ -55,4 +57,9 @@ function OwnScreen() {
       actions={<Button onPress={() => void localParticipant.setScreenShareEnabled(false)}>{t('own_screen_stop')}</Button>}
     />
   )
+}
+
+function ListenOnly() {
+  const { t } = useTranslation('call')
+  return useCall().pass.may.publish ? null : <Banner tone="calm" title={t('listen_only')} />
 }

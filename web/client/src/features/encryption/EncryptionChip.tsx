@@ -4,13 +4,14 @@ import { useTranslation } from 'react-i18next'
 import { ChipButton } from '../../ui/Chip'
 import { Popover } from '../../ui/Overlay'
 
-export function EncryptionChip() {
+/** `crowded`: other chips need the room. */
+export function EncryptionChip({ crowded }: { crowded: boolean }) {
   const { t } = useTranslation('call')
   return (
     <Popover
       title={t('encryption_title')}
       trigger={
-        <ChipButton shrinks icon={<ShieldCheck size={16} aria-hidden />}>
+        <ChipButton shrinks={crowded ? 'early' : 'late'} icon={<ShieldCheck size={16} aria-hidden />}>
           {t('encryption')}
         </ChipButton>
       }

@@ -5,6 +5,7 @@ import type { Meeting } from '../../app/api'
 import type { Summary } from '../../app/screens'
 import { Button } from '../../ui/Button'
 import { Card, Page, Remark } from '../../ui/Page'
+import { Title } from '../../ui/Title'
 import { ProblemCode } from '../problem/ProblemPage'
 import { waysOut } from '../problem/problems'
 import { useSentence } from '../problem/sentence'
@@ -21,7 +22,7 @@ export function Ended({ meeting, summary }: { meeting: Meeting; summary: Summary
     <Page inWidget={flow.inWidget}>
       <Card>
         <div className={css.what} role={problem === null ? undefined : 'alert'}>
-          <h1>{told === null ? t('left_title') : told.title}</h1>
+          <Title>{told === null ? t('left_title') : told.title}</Title>
           {told !== null && <p>{told.text}</p>}
           <p className={css.quiet}>{t('left_meeting', { title: meeting.title, count: Math.max(1, Math.round(seconds / 60)) })}</p>
         </div>

@@ -11,6 +11,7 @@ import type { Preview as PreviewStore } from '../../call/preview'
 import { preview as makePreview } from '../../call/preview'
 import { Button } from '../../ui/Button'
 import { Page, Remark } from '../../ui/Page'
+import { Title } from '../../ui/Title'
 import { useSentence } from '../problem/sentence'
 import { DeviceChoice } from './DeviceChoice'
 import { MediaHelp } from './MediaHelp'
@@ -64,7 +65,7 @@ export function PreJoin({ meeting, person, problem, makeStore = () => makePrevie
         </div>
         <section className={css.card} aria-labelledby="meeting-title">
           <div className={css.intro}>
-            <h1 id="meeting-title">{meeting.title}</h1>
+            <Title id="meeting-title">{meeting.title}</Title>
             <WhoIsThere names={meeting.call?.participants ?? []} />
           </div>
           <CaptureRemark meeting={meeting} />

@@ -6,6 +6,7 @@ import { announce } from '../../app/live'
 import type { Problem } from '../../app/screens'
 import { Button, IconButton } from '../../ui/Button'
 import { Card, Page } from '../../ui/Page'
+import { Title } from '../../ui/Title'
 import css from './ProblemPage.module.css'
 import { waysOut } from './problems'
 import { useSentence } from './sentence'
@@ -18,7 +19,7 @@ export function ProblemPage({ problem }: { problem: Problem }) {
     <Page inWidget={flow.inWidget}>
       <Card>
         <div role="alert" className={css.what}>
-          <h1>{title}</h1>
+          <Title>{title}</Title>
           <p>{text}</p>
         </div>
         {waysOut(problem.code).includes('retry') && (

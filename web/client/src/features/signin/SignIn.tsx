@@ -7,6 +7,7 @@ import type { Problem } from '../../app/screens'
 import { Button } from '../../ui/Button'
 import { TextField } from '../../ui/Fields'
 import { Card, Page, Remark } from '../../ui/Page'
+import { Title } from '../../ui/Title'
 import { useSentence } from '../problem/sentence'
 import css from './SignIn.module.css'
 
@@ -23,7 +24,7 @@ export function SignIn({ busy, problem }: { busy: boolean; problem: Problem | nu
   return (
     <Page inWidget={flow.inWidget}>
       <Card>
-        <h1 className={css.title}>{t('sign_in_title')}</h1>
+        <Title className={css.title}>{t('sign_in_title')}</Title>
         <Remark>{t('sign_in_dev')}</Remark>
         <form className={css.form} onSubmit={submit}>
           <TextField label={t('sign_in_user')} name="user" value={user} onChange={setUser} autoComplete="username" />
