@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.support.synapse",  # before those that import it
     "tests.support.matrix_client",
+    "tests.support.strict_client",
     "tests.support.bot",
     "tests.support.speech",
     "tests.support.bridge_world",
