@@ -42,6 +42,7 @@ class SoundReader:
         self._pending: tuple[EncodedFrame, Piece, int] | None = None
         self._decoders: dict[int, AudioCodecContext] = {}
         self._decoded: deque[tuple[Piece, int, Samples]] = deque()  # piece, first sample on its clock, sound
+        self._faded = False  # the newest sound ends in a fade
         self.undecodable = 0
 
     def block(self, start: float, count: int) -> Samples | None:
@@ -84,10 +85,15 @@ class SoundReader:
             self._forget(start)
 
     def _fetch(self) -> tuple[EncodedFrame, Piece, int] | None:
+        """The next frame with its place. Where it does not touch the one before, that one fades out."""
         for frame in self._frames:
             if (clock := self._clocks.get(frame.ssrc)) is not None:
                 piece = clock.pieces[clock.piece(frame.timestamp, frame.arrival)]
-                return frame, piece, round(frame.timestamp * RATE / clock.clock_rate)
+                begin = round(frame.timestamp * RATE / clock.clock_rate)
+                if not self._touches(piece, begin):
+                    self._fade_out()
+                return frame, piece, begin
+        self._fade_out()
         return None
 
     def _decode(self, frame: EncodedFrame, piece: Piece, begin: int) -> None:
@@ -99,23 +105,27 @@ class SoundReader:
         except av.error.FFmpegError:
             self.undecodable += 1
             return
-        if parts:
-            self._join(piece, begin, np.concatenate(parts))
-
-    def _join(self, piece: Piece, begin: int, sound: Samples) -> None:
-        """Keep a frame; where the one before does not touch it, both ends fade."""
-        if self._decoded:
-            owner, before, last = self._decoded[-1]
-            touches = owner is piece and begin == before + len(last)
-        else:
-            last, touches = None, False
-        if not touches:
-            ramp = np.linspace(0, 1, min(FADE, len(sound)), dtype=np.float32)
-            sound[: len(ramp)] *= ramp
-            if last is not None:
-                ramp = np.linspace(1, 0, min(FADE, len(last)), dtype=np.float32)
-                last[len(last) - len(ramp) :] *= ramp
+        if not parts:
+            return
+        sound = np.concatenate(parts)
+        if not self._touches(piece, begin):
+            edge = min(FADE, len(sound))
+            sound[:edge] *= np.linspace(0, 1, edge, dtype=np.float32)
         self._decoded.append((piece, begin, sound))
+        self._faded = False
+
+    def _touches(self, piece: Piece, begin: int) -> bool:
+        if not self._decoded:
+            return False
+        owner, before, sound = self._decoded[-1]
+        return owner is piece and begin == before + len(sound)
+
+    def _fade_out(self) -> None:
+        if self._decoded and not self._faded:
+            sound = self._decoded[-1][2]
+            edge = min(FADE, len(sound))
+            sound[len(sound) - edge :] *= np.linspace(1, 0, edge, dtype=np.float32)
+            self._faded = True
 
     def _forget(self, end: float) -> None:
         while self._decoded:

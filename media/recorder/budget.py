@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from media.recorder.errors import RecordingError
+from media.recorder.errors import too_large
 
 AUDIO_RATE = 48_000  # Hz
 AAC_FRAME = 1024  # samples
@@ -59,11 +59,4 @@ def make_budget(seconds: float, pixels: int, frames_per_second: int, max_bytes: 
             video = (usable / (each + BUFFER)) - sound
             if video >= (least if sound == SOUND_TIGHT else 2 * least):
                 return Budget(min(most, int(video)), sound, max_bytes)
-    raise RecordingError(
-        "recording_too_large",
-        f"The recording of {math.ceil(seconds / 60)} minutes is too large for this homeserver, "
-        f"which takes files of {max_bytes // 1_000_000} MB at most.",
-        status=413,
-        minutes=math.ceil(seconds / 60),
-        limit=max_bytes // 1_000_000,
-    )
+    raise too_large(seconds, max_bytes)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 _START_CODE = b"\0\0\0\1"
 _NAL_IDR, _NAL_SPS, _NAL_STAP_A, _NAL_FU_A = 5, 7, 24, 28
+_MAX_SPATIAL_LAYERS = 8  # that a superframe index can name
 _TEMPORAL_DELIMITER = b"\x12\0"
 
 
@@ -168,6 +169,8 @@ class Vp9(VideoDepacketiser):
             self._begin(started=starts and spatial == 0)
             self._key = self._started and not first & 0x40
         if starts or not self._parts:
+            if len(self._parts) == _MAX_SPATIAL_LAYERS:
+                raise PayloadError("more layers than VP9 has")
             self._parts.append(payload[offset:])
         else:
             self._parts[-1] += payload[offset:]
@@ -333,7 +336,7 @@ def with_size(unit: bytes) -> bytes:
     header = unit[0]
     if header & 0x02:
         return unit
-    extension = 2 if header & 0x04 else 1
+    extension = min(len(unit), 2 if header & 0x04 else 1)
     return bytes([header | 0x02]) + unit[1:extension] + leb128(len(unit) - extension) + unit[extension:]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from palabre.base.errors import CallerError
 
 
@@ -22,3 +24,20 @@ class CaptureError(Exception):
     def __init__(self, sentence: str, *, fatal: bool) -> None:
         super().__init__(sentence)
         self.fatal = fatal
+
+
+def too_large(seconds: float, max_bytes: int) -> RecordingError:
+    """The refusal of a film that no number of parts brings under the homeserver's limit."""
+    minutes, limit = math.ceil(seconds / 60), max_bytes // 1_000_000
+    return RecordingError(
+        "recording_too_large",
+        f"The recording ({minutes} min) is too large for this homeserver, which takes files of at most {limit} MB.",
+        status=413,
+        minutes=minutes,
+        limit=limit,
+    )
+
+
+def empty() -> RecordingError:
+    """Nobody agreed, or nobody sent anything."""
+    return RecordingError("recording_empty", "Nothing was recorded.", status=404)

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from media.recorder.audio import Samples
 from media.recorder.budget import AUDIO_RATE, BUFFER, KEY_FRAMES, SPLIT, Budget, index_bytes
 from media.recorder.canvas import Canvas
-from media.recorder.errors import RecordingError
+from media.recorder.errors import too_large
 from media.recorder.job import FilmPart
 from media.recorder.video import planes_of
 from palabre.base.sealed import SealedFile
@@ -94,9 +94,7 @@ class FilmWriter:
         self._finish_part()
         for part in self._parts:
             if self._budget.part_bytes and part.size > self._budget.part_bytes:
-                raise RecordingError(
-                    "recording_too_large", "The recording is too large for this homeserver.", status=413
-                )
+                raise too_large(self._duration, self._budget.part_bytes)
         return tuple(self._parts)
 
     def abandon(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from media.recorder.capture import CLOSED, EVENTS, FORMAT, TRACK, names
-from media.recorder.errors import RecordingError
+from media.recorder.errors import RecordingError, empty
 from media.recorder.records import MICROSECONDS, Kind, Record, RecordError, parse, parse_json
 from palabre.base.sealed import Ending, SealedError, SealedReader
 
@@ -91,7 +91,7 @@ def open_capture(directory: Path, key: bytes) -> Capture:
     was captured at all.
     """
     if not directory.is_dir() or not any(map(EVENTS.fullmatch, names(directory))):
-        raise RecordingError("recording_empty", "Nothing was recorded.", status=404)
+        raise empty()
     capture = Capture(directory, (), (), (), 0.0, 0.0, interrupted=not (directory / CLOSED).exists(), _key=bytes(key))
     try:
         _load(capture)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from media.recorder.audio import blocks_of, cuts_of, heard_spans, open_sound
 from media.recorder.depacketise import Transform
-from media.recorder.errors import RecordingError
+from media.recorder.errors import empty
 from media.recorder.index import TrackIndex, index_person
 from media.recorder.job import RenderJob
 from media.recorder.loudness import LoudnessMeter
@@ -63,7 +63,7 @@ def survey(job: RenderJob, key: bytes, transform: Transform | None, tell: Progre
         people.append(_attendee(person, tracks, heard, _Frame(capture, job.started_at, duration, cuts)))
         tell((number + 1) / len(capture.people))
     if not sounds and not any(index.spans for index in pictures.values()):
-        raise RecordingError("recording_empty", "Nobody was recorded.", status=404)
+        raise empty()
     return Survey(
         capture=capture,
         zero=job.started_at,
@@ -80,7 +80,7 @@ def _duration(job: RenderJob, capture: Capture) -> float:
     end = capture.ended_at if job.ended_at is None else job.ended_at
     frames = round((end - job.started_at) * job.frames_per_second)
     if frames < 1:
-        raise RecordingError("recording_empty", "Nothing was recorded.", status=404)
+        raise empty()
     return frames / job.frames_per_second
 
 

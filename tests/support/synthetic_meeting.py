@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -62,6 +63,8 @@ class Meeting:
     late: float = 0.02  # share of video packets that come again after a loss
     lost: float = 0.01  # share of audio packets
     close: bool = True  # False: leave the journals as a killed process would
+    starts_at: float = 0.0  # seconds after the clock's beginning
+    cuts: tuple[tuple[str, float, float], ...] = ()  # (identity, from, to) as events
 
 
 @dataclass
@@ -135,6 +138,7 @@ class _Sender:
 def record(directory: Path, key: bytes, meeting: Meeting) -> Recorded:
     """Write the journals of a meeting."""
     clock = ManualClock()
+    clock.advance(meeting.starts_at)
     errors: list[Exception] = []
     capture = CallCapture(directory, key, clock, on_error=errors.append)
     recorded = Recorded(directory, key, clock.wall(), meeting)
@@ -146,6 +150,9 @@ def record(directory: Path, key: bytes, meeting: Meeting) -> Recorded:
         if guest.shares:
             _screen(writer, guest, guest.shares)
     writer.play()
+    for identity, start, end in meeting.cuts:
+        fields: dict[str, Any] = {"from": recorded.zero + start, "to": recorded.zero + end}
+        capture.event("cut", identity=identity, **fields)
     if meeting.close:
         capture.close()
     else:
