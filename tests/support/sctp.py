@@ -12,7 +12,8 @@ from aiortc.rtcdatachannel import RTCDataChannelParameters
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 from google_crc32c import value as crc32c
 
-from media.relay.transport.sctp import SctpAbuseError, SctpAssociation
+from media.relay.transport.association import SctpAbuseError
+from media.relay.transport.sctp import DataChannels
 from palabre.base.clock import Clock, SystemClock
 
 UNORDERED, FIRST, LAST = 4, 2, 1  # flags of a DATA chunk
@@ -70,7 +71,7 @@ class Pair:
         self.messages: list[tuple[str, bytes]] = []
         self.muted = False
         self._to_client: asyncio.Queue[bytes] = asyncio.Queue()
-        self.ours = SctpAssociation(
+        self.ours = DataChannels(
             self,
             server=True,
             port=5000,

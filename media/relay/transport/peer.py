@@ -8,10 +8,11 @@ from typing import NamedTuple, Protocol
 import structlog
 
 from media.relay.plane.api import RtpPlane
+from media.relay.transport.association import SctpAbuseError
 from media.relay.transport.dtls import DtlsCertificate, DtlsError, DtlsSession
 from media.relay.transport.ice import IceAgent, Path
 from media.relay.transport.ports import MediaPorts
-from media.relay.transport.sctp import SctpAbuseError, SctpAssociation
+from media.relay.transport.sctp import DataChannels
 from palabre.base.clock import Clock
 from palabre.base.tasks import Supervisor
 
@@ -63,7 +64,7 @@ class PeerTransport:
         self.session = ports.next_session()
         self._agent = IceAgent()
         self._dtls: DtlsSession | None = None
-        self._sctp: SctpAssociation | None = None
+        self._sctp: DataChannels | None = None
         self._sctp_offer: SctpOffer | None = None
         self._server = True
         self._early: list[bytes] = []
@@ -276,7 +277,7 @@ class PeerTransport:
     def _start_sctp(self) -> None:
         if self._sctp is not None or self._sctp_offer is None or self._dtls is None:
             return
-        self._sctp = SctpAssociation(
+        self._sctp = DataChannels(
             self._dtls,
             server=self._server,
             port=self._sctp_offer.port,
@@ -291,9 +292,9 @@ class PeerTransport:
         self._channels.clear()
         self._task = self._tasks.spawn("sctp", self._run_sctp(self._sctp))
 
-    async def _run_sctp(self, association: SctpAssociation) -> None:
+    async def _run_sctp(self, channels: DataChannels) -> None:
         try:
-            await association.run()
+            await channels.run()
         except SctpAbuseError as error:
             self._ports.drop("sctp_abuse")
             log.info("peer broke SCTP", transport=self.session, what=str(error))

@@ -3,7 +3,7 @@
 What it prevents, each with one admitted participant as the attacker: a parameter of length zero that never lets the
 parser end (the whole event loop stops), bodies shorter than their type (`struct.error`), an INIT beside other chunks
 (an assertion), acknowledgements whose gaps cover millions of numbers, stream numbers by the ten thousand. Only what a
-packet says of itself is judged here; whether its numbers fit the association is for `sctp` to compare.
+packet says of itself is judged here; whether its numbers fit the association is for `association` to compare.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ class Claims(NamedTuple):
     """The numbers in a packet that only the association can judge."""
 
     init: bool
-    tsns: tuple[int, ...]  # of its DATA chunks
-    forward: int | None  # the TSN up to which the peer gives up
+    data: bool  # DATA, or a FORWARD TSN that gives some up
     acknowledged: int | None  # cumulative TSN of its SACK
     last_gap: int  # how far beyond `acknowledged` that SACK reaches
 
@@ -57,9 +56,7 @@ def check(packet: bytes) -> Claims:
         raise SctpError("packet too short")
     position, count, fragments = COMMON_HEADER, 0, 0
     kinds: set[int] = set()
-    tsns: list[int] = []
-    forward = acknowledged = None
-    last_gap = 0
+    acknowledged, last_gap = None, 0
     while position + CHUNK_HEADER <= len(packet):
         kind, flags, length = struct.unpack_from("!BBH", packet, position)
         if length < CHUNK_HEADER or position + length > len(packet):
@@ -70,12 +67,12 @@ def check(packet: bytes) -> Claims:
         if len(body) < _SHORTEST.get(kind, 0):
             raise SctpError("chunk body too short")
         if kind == DATA:
-            tsns.append(_check_data(body))
+            _check_data(body)
             fragments += not flags & LAST_FRAGMENT
         elif kind == SACK:
             acknowledged, last_gap = _check_sack(body)
         elif kind == FORWARD_TSN:
-            forward = _check_forward(body)
+            _check_forward(body)
         elif kind in _PARAMETERS:
             _check_parameters(kind, body, _PARAMETERS[kind])
         position += length + (-length % 4)
@@ -85,14 +82,13 @@ def check(packet: bytes) -> Claims:
             raise SctpError("too many chunks")
     if INIT in kinds and count > 1:
         raise SctpError("INIT beside other chunks")
-    return Claims(INIT in kinds, tuple(tsns), forward, acknowledged, last_gap)
+    return Claims(INIT in kinds, bool(kinds & {DATA, FORWARD_TSN}), acknowledged, last_gap)
 
 
-def _check_data(body: bytes) -> int:
-    tsn, stream = struct.unpack_from("!LH", body)
+def _check_data(body: bytes) -> None:
+    (stream,) = struct.unpack_from("!H", body, 4)
     if stream > MAX_STREAM:
         raise SctpError("stream number")
-    return int(tsn)
 
 
 def _check_sack(body: bytes) -> tuple[int, int]:
@@ -109,14 +105,13 @@ def _check_sack(body: bytes) -> tuple[int, int]:
     return acknowledged, last
 
 
-def _check_forward(body: bytes) -> int:
+def _check_forward(body: bytes) -> None:
     if len(body) % 4 or len(body) > 4 + 4 * MAX_SKIPPED_STREAMS:
         raise SctpError("FORWARD TSN length")
     for position in range(4, len(body), 4):
         (stream,) = struct.unpack_from("!H", body, position)
         if stream > MAX_STREAM:
             raise SctpError("stream number")
-    return int.from_bytes(body[:4], "big")
 
 
 def _check_parameters(kind: int, body: bytes, position: int) -> None:
