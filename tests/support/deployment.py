@@ -30,6 +30,7 @@ from tests.support.matrix_client import MakeUser
 from tests.support.synapse import AppserviceSlot
 
 START_SECONDS = 60.0
+STOP_SECONDS = 10.0
 LOG_LINES = 80
 GUEST = {"camille": {"password": "palabre", "display_name": "Camille"}}
 
@@ -99,13 +100,15 @@ class Deployment:
         process, self.process = self.process, None
         if process is None or process.returncode is not None:
             return
-        process.send_signal(number)
-        try:
-            async with asyncio.timeout(10):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        for patience in (0.5, STOP_SECONDS):  # the second SIGTERM ends calls that still run
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await process.wait()
+                    return
+        process.kill()
+        await process.wait()
 
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:]) if self.log.exists() else ""
