@@ -192,10 +192,22 @@ async def sees(page: Page, name: str) -> None:
 
 
 async def frame_widget(
-    site: Site, browser: Browser, client: str, who: str, *, vouch: bool = True, language: str = "fr"
+    site: Site,
+    browser: Browser,
+    client: str,
+    who: str,
+    *,
+    vouch: bool = True,
+    language: str = "fr",
+    script: str = "",
 ) -> tuple[Page, FrameLocator]:
-    """The Matrix client's page at `client` and the widget in it. `vouch`: the client tells who the person is."""
+    """The Matrix client's page at `client` and the widget in it. `vouch`: the client tells who the person is.
+
+    `script` runs before each document, after the drawn devices.
+    """
     page = await site.new_page(browser, who, size=(600, 640), theme="light")
+    if script:
+        await page.context.add_init_script(script)
     await page.goto(client)
     if vouch:
         await page.evaluate("(token) => { window.openid = token }", await site.openid(who))
