@@ -32,8 +32,9 @@ LONGEST_WAIT = 5.0  # seconds; a test that needs it has failed
 
 
 class World:
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, *, database_url: str = "", **changes: Any) -> None:
         self.folder = folder
+        self.database_url = database_url or f"sqlite:///{folder / 'bridge.db'}"
         self.settings = bridge_settings(folder, **changes)
         self.clock = ManualClock()
         self.matrix = FakeMatrix()
@@ -46,9 +47,7 @@ class World:
         self._events = 0
 
     async def start(self) -> None:
-        self._pool, (self.database,) = await open_database(
-            f"sqlite:///{self.folder / 'bridge.db'}", [bridge.schema.upgrade_table]
-        )
+        self._pool, (self.database,) = await open_database(self.database_url, [bridge.schema.upgrade_table])
         self._tasks = Supervisor()
         self._http = OutboundHttp()
         self.service = BridgeService(
@@ -157,8 +156,12 @@ class World:
 
 
 @pytest.fixture
-async def bridge_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    world = World(tmp_path)
+async def bridge_world(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    """On SQLite, or on the database that a test's parameter names (`indirect`)."""
+    url = request.getfixturevalue(request.param) if hasattr(request, "param") else ""
+    world = World(tmp_path, database_url=url)
     monkeypatch.setattr(bridge.service, "open_journals", world.open_files)
     monkeypatch.setattr("bridge.artefacts.PAUSE_SECONDS", 0.0)
     await world.start()

@@ -1,0 +1,50 @@
+"""OpenID tokens of a federated homeserver, found and verified as federation does, over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+import pytest
+
+from bridge.openid import OpenIdVerifier
+from bridge.settings import OpenIdSettings
+from palabre.base.clock import SystemClock
+from palabre.base.errors import CallerError
+from palabre.base.http import OutboundHttp
+from palabre.demo.homeserver import Homeserver
+
+
+async def refusal(verifier: OpenIdVerifier, server: str, token: str) -> str:
+    with pytest.raises(CallerError) as caught:
+        await verifier.verify(server, token)
+    return caught.value.code
+
+
+async def test_a_homeserver_vouches_for_its_own_people_over_federation(
+    new_homeserver: Callable[..., Homeserver], homeserver: Homeserver
+) -> None:
+    other = new_homeserver(federation=True)
+    await asyncio.to_thread(other.start)
+    alice = await asyncio.to_thread(other.register, "alice")
+    path = f"/_matrix/client/v3/user/{alice.user_id}/openid/request_token"
+    answer = await asyncio.to_thread(other.request, "POST", path, {}, token=alice.access_token)
+    token = answer["access_token"]
+    trusting = ssl.create_default_context(cafile=str(other.folder / "tls.crt"))
+    settings = OpenIdSettings(servers=({"name": homeserver.server_name, "url": homeserver.url},))  # type: ignore[arg-type]
+    clock = SystemClock()
+    http = OutboundHttp(allow_private=True, trusted=[homeserver.url], ssl_context=trusting)
+    strict = OutboundHttp(allow_private=True)
+    guarded = OutboundHttp()
+    try:
+        assert await OpenIdVerifier(settings, http, clock).verify(other.server_name, token) == alice.user_id
+        # Their token under another server's name, and a server whose certificate nobody vouches for or that is ours.
+        assert await refusal(OpenIdVerifier(settings, http, clock), homeserver.server_name, token) == "openid_refused"
+        assert await refusal(OpenIdVerifier(settings, http, clock), other.server_name, "forged") == "openid_refused"
+        for client in (strict, guarded):
+            verifier = OpenIdVerifier(OpenIdSettings(), client, clock)
+            assert await refusal(verifier, other.server_name, token) == "homeserver_unreachable"
+    finally:
+        for client in (http, strict, guarded):
+            await client.close()

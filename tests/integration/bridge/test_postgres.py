@@ -1,0 +1,33 @@
+"""Bridge on PostgreSQL: the same statements, from the first command to the posted artefact and after a crash."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.bridge_fakes import ALICE, BOB, ROOM
+from tests.support.bridge_world import World
+
+
+@pytest.mark.parametrize("bridge_world", ["postgres_url"], indirect=True)
+async def test_a_recorded_call_and_a_crash_on_postgresql(bridge_world: World) -> None:
+    room, _ = await bridge_world.join(ALICE)
+    await bridge_world.join(BOB)
+    await bridge_world.command("record")
+    await bridge_world.command("agree", sender=BOB)
+    assert len(bridge_world.relay.open_taps()) == 2
+    await bridge_world.restart()
+    await bridge_world.until_states("posted")
+    assert await bridge_world.join(BOB) == (room, f"{BOB}/tab")
+    await bridge_world.command("transcribe", sender=BOB)
+    await bridge_world.command("stop", sender=BOB)
+    await bridge_world.until_states("posted", "posted")
+    bridge_world.relay.finish(room)
+    await bridge_world.settled()
+    assert await bridge_world.refusal("record") == "no_call"
+    for _ in range(2):
+        await bridge_world.command("meeting", "Budget", BOB, event="$once")
+    assert len(bridge_world.matrix.aliases) == 1
+    token, _ = await bridge_world.service.entrance._sessions.open(bridge_world.person(ALICE), None)
+    assert (await bridge_world.service.entrance.session(token)).person.key == ALICE
+    meeting = await bridge_world.meeting(ROOM)
+    assert len(meeting) == 12
