@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from livekit.protocol import models, rtc
 
 from media.relay.measures import Measures
@@ -265,20 +264,17 @@ def test_limits_on_tracks_hold() -> None:
 
 
 # Often what builds up and what breaks, now and then everything else.
-_BREAKING = ["join", "publish", "lose", "unpublish", "cut", "resume", "settle"]
-_OTHER = ["mute", "choose", "wish", "leave", "rights", "revoke", "pause", "look", "tap"]
-_DEEDS = st.lists(
-    st.tuples(
-        st.sampled_from(_BREAKING) | st.sampled_from(_OTHER), st.integers(0, 1) | st.integers(0, 2), st.booleans()
-    ),
-    min_size=15,
-    max_size=60,
-)
+_DEEDS = ["join", "publish", "publish", "lose", "unpublish", "cut", "resume", "settle", "leave"] * 2 + [
+    "mute", "choose", "wish", "rights", "revoke", "pause", "look", "tap",
+]  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(_DEEDS)
-def test_no_order_of_deeds_names_what_is_gone(deeds: list[tuple[str, int, bool]]) -> None:
+@pytest.mark.parametrize("seed", range(40))
+def test_no_order_of_deeds_names_what_is_gone(seed: int) -> None:
+    """Seeded, not shrunk: long orders find more here than short ones."""
+    chance = random.Random(seed)
+    deeds = [(chance.choice(_DEEDS), chance.randrange(3), chance.random() < 0.5) for _ in range(150)]
+    deeds = [("join", who, chance.random() < 0.5) for who in range(3)] + deeds
     world = World()
     people: dict[int, FakeClient] = {}
     for deed, who, flag in deeds:
