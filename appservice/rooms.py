@@ -16,7 +16,7 @@ from mautrix.errors import MatrixRequestError, MNotFound
 
 from appservice.api import HomeserverApi, as_caller_error
 from appservice.crypto import ALGORITHM
-from appservice.events import as_id, as_object, read_event
+from appservice.events import RoomEvent, as_id, as_object, read_event
 from appservice.roomstore import MEMBER, RoomStore
 from appservice.seams import MeetingRoomSpec
 from appservice.settings import AppserviceSettings
@@ -26,6 +26,7 @@ from palabre.base.ids import RoomId, loggable
 
 CALL_MEMBER = ("org.matrix.msc3401.call.member", "m.call.member")  # MatrixRTC: members announce their own presence
 RTC_NOTIFICATIONS = ("org.matrix.msc4075.rtc.notification", "m.rtc.notification")  # "a call has started": rings
+AT_ONCE = 500  # events of a large room's state that are read before others get their turn
 
 log = structlog.get_logger("matrix")
 
@@ -49,7 +50,11 @@ class Rooms:
             await self._store.forget(room_id)
             return False
         raw: list[Any] = answer if isinstance(answer, list) else []
-        events = [event for each in raw if (event := read_event(as_object(each) | {"room_id": room_id})) is not None]
+        events: list[RoomEvent] = []
+        for start in range(0, len(raw), AT_ONCE):
+            read = (read_event(as_object(each) | {"room_id": room_id}) for each in raw[start : start + AT_ONCE])
+            events += [event for event in read if event is not None]
+            await asyncio.sleep(0)
         mine = next((event for event in events if event.state_key == self._settings.bot_user_id), None)
         if mine is None or mine.content.get("membership") != "join":  # after leaving, a server may still show the state
             await self._store.forget(room_id)

@@ -26,6 +26,7 @@ KEPT = frozenset(
     }
 )
 PRESENT = ("join", "invite")  # who gets room keys: invited people read what was said before they came in
+ROWS_AT_ONCE = 500
 
 _UPSERT = """INSERT INTO matrix_state (room_id, type, state_key, sender, content, membership)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -48,13 +49,15 @@ class RoomStore:
 
     async def replace(self, room_id: str, state: Iterable[RoomEvent]) -> None:
         """The whole state of a room."""
-        rows = [_row(event) for event in state if _is_kept(event)]
+        kept = [event for event in state if _is_kept(event)]
         async with transaction(self._database) as connection:
             await connection.execute(
                 "INSERT INTO matrix_room (room_id) VALUES ($1) ON CONFLICT (room_id) DO NOTHING", room_id
             )
             await connection.execute("DELETE FROM matrix_state WHERE room_id=$1", room_id)
-            await connection.executemany(_UPSERT, rows)
+            for start in range(0, len(kept), ROWS_AT_ONCE):
+                rows = [_row(event) for event in kept[start : start + ROWS_AT_ONCE]]
+                await connection.executemany(_UPSERT, rows)
 
     async def apply(self, event: RoomEvent) -> None:
         """One state event of a known room."""

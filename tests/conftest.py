@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.support.matrix_client",
     "tests.support.strict_client",
     "tests.support.bot",
+    "tests.support.postgres",
     "tests.support.speech",
     "tests.support.bridge_world",
     "tests.support.deployment",

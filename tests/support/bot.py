@@ -51,15 +51,15 @@ class NotingHandler:
 class RunningBot:
     """A bot with its database and its HTTP server."""
 
-    def __init__(self, settings: AppserviceSettings, folder: Path, port: int) -> None:
+    def __init__(self, settings: AppserviceSettings, folder: Path, port: int, database_url: str = "") -> None:
         self.settings = settings
         self.handler = NotingHandler()
-        self._folder = folder
+        self._database_url = database_url or f"sqlite:///{folder}/bot.db"
         self._port = port
 
     async def start(self) -> None:
         self.tasks = Supervisor()
-        self._pool, (self.database,) = await open_database(f"sqlite:///{self._folder}/bot.db", [upgrade_table])
+        self._pool, (self.database,) = await open_database(self._database_url, [upgrade_table])
         self.bot = Bot(self.settings, self.database, clock=SystemClock(), tasks=self.tasks)
         self.handler.bot = self.bot
         self.bot.plug(self.handler)
@@ -75,6 +75,11 @@ class RunningBot:
         await self.bot.stop()
         await self.tasks.close()
         await self._pool.stop()
+
+    async def settled(self) -> None:
+        """Wait until every event that came is done with."""
+        while await self.bot.waiting():  # noqa: ASYNC110  the inbox is a table
+            await asyncio.sleep(0.02)
 
 
 def bot_settings(slot: AppserviceSlot, **options: Any) -> AppserviceSettings:
@@ -99,11 +104,12 @@ StartBot = Callable[..., Awaitable[RunningBot]]
 
 @pytest.fixture
 async def start_bot(appservice_slot: AppserviceSlot, tmp_path: Path) -> AsyncIterator[StartBot]:
-    """`await start_bot(language="fr")`: settings by keyword."""
+    """`await start_bot(language="fr")`: settings by keyword; `database_url` for another one than SQLite."""
     running: list[RunningBot] = []
 
-    async def start(**options: Any) -> RunningBot:
-        bot = RunningBot(bot_settings(appservice_slot, **options), tmp_path, appservice_slot.port)
+    async def start(database_url: str = "", **options: Any) -> RunningBot:
+        settings = bot_settings(appservice_slot, **options)
+        bot = RunningBot(settings, tmp_path, appservice_slot.port, database_url)
         await bot.start()
         running.append(bot)
         return bot

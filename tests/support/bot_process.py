@@ -27,13 +27,11 @@ from tests.support.bot import NotingHandler, RunningBot
 POINTS: tuple[tuple[str, type, str, bool], ...] = (
     ("stored", Inbox, "store", False),
     ("taken", Dispatch, "take_event", False),
-    ("handed-on", Inbox, "hand_on", False),
     ("decrypted", Encryption, "decrypt", False),
     ("handling", NotingHandler, "handle", True),
     ("encrypted", Encryption, "encrypt", False),
     ("requested", HomeserverApi, "request", False),
     ("handled", NotingHandler, "handle", False),
-    ("reacted", Dispatch, "_react", False),
     ("settling", Inbox, "settle", True),
 )
 

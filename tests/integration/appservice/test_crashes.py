@@ -33,6 +33,9 @@ async def bot_process(slot: AppserviceSlot, folder: Path) -> AsyncIterator[async
         ready = await process.stdout.readline()
         assert ready == b"ready\n", (folder / "bot.log").read_text()[-3000:]
         yield process
+    except BaseException:
+        print((folder / "bot.log").read_text()[-6000:])
+        raise
     finally:
         if process.returncode is None:
             process.kill()
@@ -59,7 +62,7 @@ async def test_a_command_is_obeyed_once_wherever_the_process_is_killed(
         async with bot_process(appservice_slot, tmp_path) as process:
             if asked:
                 last = list(asked.values())[-1]
-                await alice.until(lambda last=last: answers(alice, room, last)[1] == ["✅"])  # type: ignore[misc]
+                await alice.until(lambda last=last: answers(alice, room, last)[1] == ["✅"], patience=60)  # type: ignore[misc]
             (tmp_path / f"die-{point}").touch()
             asked[point] = await alice.send(room, f"!palabre call {point}")
             assert await process.wait() == -9
@@ -95,6 +98,7 @@ async def test_a_transaction_in_many_copies_is_obeyed_once(
 
         await asyncio.gather(push(), push(), push())
         await alice.expect(room, lambda m: m.body == "call(copies)")
+        await bot.settled()
         await bot.stop()
         await bot.start()
         await push()
