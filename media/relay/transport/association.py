@@ -27,6 +27,7 @@ MAX_HELD = 2048
 MARGIN = 512  # chunks beyond it, as above: the largest message has 226
 MAX_CHANNELS = 64  # LiveKit clients open three
 MAX_STREAMS = 128  # that carried something
+RTO_INITIAL = 1.0  # seconds, RFC 9260 section 16; aiortc still waits 3, as RFC 4960 had it
 MAX_AHEAD = 0xFFFF  # a SACK can't name a TSN further away (RFC 9260 section 3.3.4)
 _TSN = 1 << 32
 _HALF = 1 << 31  # serial number arithmetic, RFC 1982
@@ -39,6 +40,7 @@ _ATTRIBUTES = (
     "_inbound_streams",
     "_last_received_tsn",
     "_local_tsn",
+    "_rto",
     "_sack_duplicates",
     "_sack_misordered",
     "_sack_needed",
@@ -90,6 +92,7 @@ class GuardedAssociation(RTCSctpTransport):
     def __init__(self, lower: Lower, *, server: bool, drop: Callable[[str], None]) -> None:
         super().__init__(_DtlsFace(lower, server=server))  # type: ignore[arg-type]
         self._advertised_rwnd = WINDOW
+        self._rto = RTO_INITIAL
         self._count_drop = drop
 
     async def take(self, packet: bytes) -> None:

@@ -73,7 +73,7 @@ class DtlsCertificate:
         context = SSL.Context(SSL.DTLS_METHOD)
         context.set_min_proto_version(_DTLS1_2)
         context.set_max_proto_version(_DTLS1_2)
-        context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
+        context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU)
         # The fingerprint in the SDP is what authenticates the peer (RFC 8122), not a chain of certificates.
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
         context.use_certificate(self._certificate)

@@ -126,7 +126,7 @@ class PeerTransport:
 
     def send(self, label: str, payload: bytes) -> bool:
         """False: no such open channel, or its receiver is too slow."""
-        return self._sctp is not None and self._sctp.send(label, payload)
+        return self._sctp is not None and not self._over and self._sctp.send(label, payload)
 
     def buffered(self, label: str) -> int:
         return 0 if self._sctp is None else self._sctp.buffered(label)

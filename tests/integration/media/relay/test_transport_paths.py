@@ -287,3 +287,26 @@ async def test_strangers_fill_no_queue() -> None:
             await asyncio.sleep(0)
         await relay.until_dropped("unknown_address", before + 100)
         await line.works(b"still talking")
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+async def test_peers_that_are_gone_leave_nothing_behind(protocol: str) -> None:
+    async with running() as relay:
+        closing = await relay.connect(DirectIce(protocol))
+        leaving = await relay.connect(DirectIce(protocol))
+        never, _ = relay.peer()
+        for line in (closing, leaving):
+            line.peer.restart_ice()
+            await line.client.ice.open()
+            await line.client.ice.nominate(line.peer.ufrag, line.peer.password, nominate=False)
+        await closing.peer.close()
+        await closing.peer.close()
+        await leaving.client.dtls.stop()
+        await leaving.client.wait(lambda: leaving.observer.closed == ["dtls_closed"])
+        await never.close()
+        assert closing.observer.closed == [], "whoever closes need not be told"
+        ports = relay.ports
+        await leaving.client.wait(lambda: not ports._tcp._connections and not relay.tasks._tasks)
+        for left in (ports._by_ufrag, ports._by_address, ports._by_session, ports._selected, ports._tcp._hosts):
+            assert not left
+        assert not relay.plane._sessions

@@ -89,7 +89,7 @@ async def test_a_full_house_still_hears_that_a_message_was_given_up(
     pair.throw(data(first + 90, protocol=1), chunk(192, struct.pack("!L", first)))
     await pair.settle()
     assert pair.drops["sctp_window"] > 0
-    assert pair.ours._association._last_received_tsn >= first + 64
+    assert (pair.ours._association._last_received_tsn or 0) >= first + 64
     assert pair.ended == ""
 
 
