@@ -79,13 +79,18 @@ class Commands:
         log.info("command done", name=command.name, room=loggable(command.room_id))
 
     async def membership_changed(self, change: MembershipChange) -> None:
-        """Who leaves the room or is banned leaves its call at once."""
+        """Who leaves the room or is banned leaves its call at once. Without the bot nobody can be checked: it ends."""
         if change.membership not in GONE:
             return
         await self._ready()
         meeting = await self._meetings.of_room(change.room_id)
         call = None if meeting is None else await self._calls.open_call(meeting.id)
         if call is None:
+            return
+        if change.user_id == self._matrix.user_id:
+            log.info("call closed: the bot left its room", room=loggable(change.room_id))
+            with suppress(CallerError):  # it is over already
+                await self._relay.close_room(call.room)
             return
         for attendance in await self._calls.attendances(call.id):
             if attendance.person.key == change.user_id and attendance.joined_at and attendance.left_at is None:

@@ -89,7 +89,9 @@ def artefact_text(
         lines.append(say(language, "room.artefact.interrupted"))
     if excerpt:
         lines += ["", say(language, "room.artefact.begins")]
-        lines += [f"{clean_name(name)}: {_one_line(text)}" for name, text in excerpt]
+        lines += [
+            say(language, "room.artefact.line", name=clean_name(name), text=_one_line(text)) for name, text in excerpt
+        ]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appservice.seams import MembershipChange
 from palabre.base.ids import stable_id
 from tests.support.bridge_fakes import ALICE, BOB, ROOM
 from tests.support.bridge_world import World
@@ -109,11 +110,18 @@ async def test_a_crash_between_storing_and_sending_loses_and_doubles_nothing(bri
 
 
 async def test_who_leaves_the_matrix_room_or_is_banned_leaves_the_call(bridge_world: World) -> None:
-    from appservice.seams import MembershipChange
-
     await bridge_world.join(ALICE)
     await bridge_world.join(BOB, "one")
     await bridge_world.join(BOB, "two")
     await bridge_world.service.commands.membership_changed(MembershipChange(ROOM, BOB, "ban", "join"))
     await bridge_world.settled()
     assert sorted(bridge_world.relay.removed) == [f"{BOB}/one", f"{BOB}/two"]
+
+
+async def test_when_the_bot_is_thrown_out_the_call_ends_for_nobody_can_be_checked_any_more(bridge_world: World) -> None:
+    room, _ = await bridge_world.join(ALICE)
+    change = MembershipChange(ROOM, bridge_world.matrix.user_id, "leave", "join")
+    await bridge_world.service.commands.membership_changed(change)
+    await bridge_world.settled()
+    assert room not in bridge_world.relay.state
+    await bridge_world.service.commands.membership_changed(change)
