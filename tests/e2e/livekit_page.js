@@ -15,10 +15,14 @@ window.join = async (identity, token, url, options = {}) => {
   room.on("trackSubscribed", (track, publication, participant) => {
     const element = track.attach();
     element.dataset.who = `${identity}<${participant.identity}:${publication.source}`;
+    element.dataset.sid = publication.trackSid;
     element.muted = track.kind === "video";
     document.body.appendChild(element);
   });
-  room.on("trackUnsubscribed", (track) => track.detach().forEach((element) => element.remove()));
+  room.on("trackUnsubscribed", (track, publication) => {
+    track.detach();
+    document.querySelectorAll(`[data-sid=${publication.trackSid}]`).forEach((element) => element.remove());
+  });
   room.on("dataReceived", (payload, participant, kind, topic) => room.received.push([participant ? participant.identity : "", new TextDecoder().decode(payload), topic || ""]));
   room.registerTextStreamHandler("long", async (reader, who) => { const text = await reader.readAll(); room.received.push([who.identity, String(text.length), "long"]); });
   room.localParticipant.registerRpcMethod("greet", async (call) => `hello ${call.payload} from ${identity}`);

@@ -1,0 +1,258 @@
+"""Unmodified livekit-client in Chromium through the relay, in both modes. What counts is read from the decoded picture
+and heard in the sound; a connection state proves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.support.livekit_people import GREEN, people
+from tests.support.page import CHROMIUM_FLAGS
+from tests.support.relay import RunningRelay, running_relay
+
+pytestmark = pytest.mark.browser
+both_modes = pytest.mark.parametrize("single", [False, True], ids=["dual", "single"])
+
+ROOM = "council"
+FOLDERS = {
+    "/livekit-client": Path(__file__).parents[2] / "web/client/node_modules/livekit-client/dist",
+    "/page": Path(__file__).parent,
+}
+RED, BLUE = ("#c02020", (192, 32, 32)), ("#2030c0", (32, 48, 192))
+LOOKS = 150  # a tenth of a second each
+
+
+@dataclass
+class Tab:
+    """One person in one browser tab, driving livekit_page.js."""
+
+    relay: RunningRelay
+    page: Page
+    name: str
+    complaints: list[str] = field(default_factory=list)
+
+    async def join(self, *, single: bool, options: dict[str, Any] | None = None, **grants: Any) -> None:
+        await self.page.goto(self.relay.http + "/page/livekit_page.html")
+        token = self.relay.token(self.name, ROOM, **grants)
+        await self.call("join", token, self.relay.url, {"singlePeerConnection": single, **(options or {})})
+
+    async def call(self, function: str, *arguments: Any) -> Any:
+        script = f"arguments => {function}(...arguments)"
+        return await asyncio.wait_for(self.page.evaluate(script, [self.name, *arguments]), 30)
+
+    async def run(self, script: str) -> Any:
+        return await asyncio.wait_for(
+            self.page.evaluate(f"async () => {{ const room = rooms.{self.name}; {script} }}"), 30
+        )
+
+    async def until(self, script: str, what: str) -> Any:
+        for _ in range(LOOKS):
+            value = await self.run(script)
+            if value:
+                return value
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{self.name}: never {what}")
+
+    async def sees(self, other: str, colour: tuple[int, int, int], *, width: int = 0) -> None:
+        """The other's picture is right, moves on, and has that width."""
+        numbers: list[int] = []
+        looked: Any = None
+        for _ in range(LOOKS):
+            looked = await self.page.evaluate("who => look(who)", f"{self.name}<{other}:camera")
+            right = looked and all(abs(a - b) < 50 for a, b in zip(looked["colour"], colour, strict=True))
+            if right and (not width or looked["width"] == width):
+                numbers.append(looked["number"])
+                if sum(1 for a, b in itertools.pairwise(numbers) if 0 < (b - a) % 256 < 40) >= 3:
+                    return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{self.name} never sees {other} ({colour}, {width}): last {looked}, numbers {numbers}")
+
+    async def hears(self, other: str, frequency: int) -> None:
+        heard = None
+        for _ in range(20):
+            heard = await self.page.evaluate("who => listen(who)", f"{self.name}<{other}:microphone")
+            if heard and abs(heard - frequency) < 20:
+                return
+        raise AssertionError(f"{self.name} hears {heard} instead of {frequency} from {other}")
+
+
+@pytest.fixture
+async def relay() -> AsyncIterator[RunningRelay]:
+    async with running_relay(static=FOLDERS, timeouts={"dynacast_pause": 0.5}) as running:
+        yield running
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        arguments = [*CHROMIUM_FLAGS, "--autoplay-policy=no-user-gesture-required"]
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def tabs(relay: RunningRelay, chromium: Browser) -> list[Tab]:
+    """Ann and Ben, not yet in the room."""
+    opened = []
+    for name in ("ann", "ben"):
+        page = await (await chromium.new_context()).new_page()
+        tab = Tab(relay, page, name)
+        page.on("pageerror", lambda error, tab=tab: tab.complaints.append(str(error)))
+        opened.append(tab)
+    return opened
+
+
+@both_modes
+async def test_two_browsers_see_and_hear_each_other_and_choose_layers(tabs: list[Tab], single: bool) -> None:
+    ann, ben = tabs
+    await ann.join(single=single)
+    await ann.call("publish", RED[0], 440)
+    await ben.join(single=single)
+    await ben.call("publish", BLUE[0], 880)
+    await asyncio.gather(ann.sees("ben", BLUE[1]), ben.sees("ann", RED[1], width=1280))
+    await asyncio.gather(ann.hears("ben", 880), ben.hears("ann", 440))
+    for quality, width in ((0, 320), (1, 640), (2, 1280)):
+        await ben.run(f"publications('ben', 'ann').forEach((p) => p.kind === 'video' && p.setVideoQuality({quality}))")
+        await ben.sees("ann", RED[1], width=width)
+    await ben.run("publications('ben', 'ann').forEach((p) => p.kind === 'video' && p.setEnabled(false))")
+    await asyncio.sleep(0.5)
+    stopped = (await ben.call("inbound", "ann"))["camera"]["packets"]
+    await asyncio.sleep(0.5)
+    assert (await ben.call("inbound", "ann"))["camera"]["packets"] == stopped
+    await ben.run("publications('ben', 'ann').forEach((p) => p.kind === 'video' && p.setEnabled(true))")
+    await ben.sees("ann", RED[1])
+    received = (await ben.call("inbound", "ann"))["camera"]
+    assert (received["lost"], received["freezes"]) == (0, received["freezes"])
+    assert ann.complaints + ben.complaints == []
+
+
+@both_modes
+async def test_a_cut_websocket_is_resumed_and_a_reload_is_a_new_join(
+    relay: RunningRelay, tabs: list[Tab], single: bool
+) -> None:
+    ann, ben = tabs
+    await ann.join(single=single)
+    await ann.call("publish", RED[0], 440)
+    await ben.join(single=single)
+    await ben.call("publish", BLUE[0], 880)
+    await asyncio.gather(ann.sees("ben", BLUE[1]), ben.sees("ann", RED[1]))
+    sid = await ben.run("return room.localParticipant.sid")
+    await relay.cut(ROOM, "ben")
+    await ben.until("return events.some((e) => e[1] === 'reconnected') && room.state === 'connected'", "resumes")
+    assert await ben.run("return room.localParticipant.sid") == sid
+    assert not [event for event in relay.events if event[0] == "participant_left"]
+    await asyncio.gather(ann.sees("ben", BLUE[1]), ben.sees("ann", RED[1]))
+    await ben.page.reload()
+    await ben.join(single=single)
+    await ben.call("publish", BLUE[0], 880)
+    await asyncio.gather(ann.sees("ben", BLUE[1]), ben.sees("ann", RED[1]))
+    assert await ben.run("return room.localParticipant.sid") != sid
+    left = [event for event in relay.events if event[0] == "participant_left"]
+    assert left in (
+        [("participant_left", "ben", "CLIENT_INITIATED")],
+        [("participant_left", "ben", "DUPLICATE_IDENTITY")],
+    )
+
+
+@both_modes
+async def test_tracks_mute_end_and_come_again(tabs: list[Tab], single: bool) -> None:
+    ann, ben = tabs
+    await ann.join(single=single)
+    await ben.join(single=single)
+    await ann.call("publish", RED[0], 440)
+    await ben.sees("ann", RED[1])
+    await ann.run("for (const p of room.localParticipant.trackPublications.values()) await p.mute()")
+    await ben.until("return events.filter((e) => e[1] === 'trackMuted').length === 2", "told of the muting")
+    await ann.run("for (const p of room.localParticipant.trackPublications.values()) await p.unmute()")
+    await ben.sees("ann", RED[1])
+    await ben.hears("ann", 440)
+    await ann.run(
+        "for (const p of [...room.localParticipant.trackPublications.values()])"
+        " await room.localParticipant.unpublishTrack(p.track)"
+    )
+    await ben.until("return publications('ben', 'ann').length === 0", "told of the end")
+    await ann.call("publish", BLUE[0], 660)
+    await ben.sees("ann", BLUE[1])
+    await ben.hears("ann", 660)
+
+
+async def test_browsers_of_both_modes_and_the_python_sdk_share_a_room(relay: RunningRelay, tabs: list[Tab]) -> None:
+    ann, ben = tabs
+    async with people("paul") as (paul,):
+        await ann.join(single=True)
+        await ben.join(single=False)
+        await paul.join(relay, ROOM)
+        await ann.call("publish", RED[0], 440)
+        await ben.call("publish", BLUE[0], 880)
+        await paul.show(GREEN)
+        await paul.hum(660)
+        await asyncio.gather(
+            ann.sees("paul", GREEN), ben.sees("paul", GREEN), ann.sees("ben", BLUE[1]), ben.sees("ann", RED[1])
+        )
+        await paul.hears("ann", 440)
+        await paul.hears("ben", 880)
+        await asyncio.gather(ann.hears("paul", 660), ben.hears("ann", 440))
+        await ann.run(
+            "await room.localParticipant.publishData(new TextEncoder().encode('hi'), {reliable: true, topic: 't'})"
+        )
+        await ben.until("return room.received.some((m) => m.join() === 'ann,hi,t')", "gets the packet")
+        assert ("ann", b"hi", "t") in paul.data
+        await paul.room.local_participant.send_text("x" * 100_000, topic="long")
+        await ann.until("return room.received.some((m) => m.join() === 'paul,100000,long')", "gets the long text")
+        answer = await ann.run(
+            "return room.localParticipant.performRpc({destinationIdentity: 'ben', method: 'greet', payload: 'x'})"
+        )
+        assert answer == "hello x from ben"
+
+
+async def test_layers_nobody_watches_are_not_encoded(tabs: list[Tab]) -> None:
+    ann, ben = tabs
+    await ann.join(single=True, options={"dynacast": True})
+    await ben.join(single=True)
+    await ann.call("publish", RED[0], 440)
+    await ben.sees("ann", RED[1], width=1280)
+    await ben.run("publications('ben', 'ann').forEach((p) => p.kind === 'video' && p.setVideoQuality(0))")
+    await ben.sees("ann", RED[1], width=320)
+    await ann.until(
+        "const o = await outbound('ann'); return o.q.active && !o.h.active && !o.f.active", "stops the upper layers"
+    )
+    await ben.run("publications('ben', 'ann').forEach((p) => p.kind === 'video' && p.setVideoQuality(2))")
+    await ben.sees("ann", RED[1], width=1280)
+
+
+@pytest.mark.parametrize("codec", ["vp9", "av1", "h264"])
+async def test_other_codecs_are_forwarded(tabs: list[Tab], codec: str) -> None:
+    ann, ben = tabs
+    await ann.join(single=True)
+    await ben.join(single=True)
+    await ann.call("publish", RED[0], 440, {"videoCodec": codec, "backupCodec": False})
+    await ben.sees("ann", RED[1])
+
+
+async def test_what_the_page_shows_follows_the_server(relay: RunningRelay, tabs: list[Tab]) -> None:
+    ann, ben = tabs
+    await ann.join(single=True)
+    await ben.join(single=False)
+    sids = await ann.call("publish", RED[0], 440)
+    await ben.hears("ann", 440)
+    relay.control.set_room_metadata(ROOM, "title")
+    relay.control.set_room_recording(ROOM, True)
+    relay.control.set_attributes(ROOM, "ann", {"palabre.consent.recording": "asked"})
+    await ben.until(
+        "return room.metadata === 'title' && room.isRecording"
+        " && room.remoteParticipants.get('ann').attributes['palabre.consent.recording'] === 'asked'",
+        "shows the server's state",
+    )
+    await ben.until("return room.activeSpeakers.some((p) => p.identity === 'ann')", "shows who speaks")
+    assert len(sids) == 2
+    await relay.control.remove_participant(ROOM, "ann")
+    await ann.until("return events.some((e) => e[1] === 'disconnected' && e[2] === '4')", "learns that it was removed")
+    await ben.until("return room.remoteParticipants.size === 0", "sees ann leave")
