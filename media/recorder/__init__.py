@@ -20,7 +20,7 @@ epoch), which takes that person out. `on_error` is called from the writer's thre
 
 *Afterwards*, in a worker process (`reader.py`, `audio.py`, `render.py`, `limits.py`)::
 
-    worker_limits() -> None
+    worker_limits(most_memory: int = MOST_MEMORY) -> None
     open_capture(directory: Path, key: bytes) -> Capture
         .people: tuple[Person, ...]     Person(identity, user, name)
         .tracks: tuple[TrackInfo, ...]
@@ -37,6 +37,9 @@ epoch), which takes that person out. `on_error` is called from the writer's thre
         parts: tuple[FilmPart(path, size, start, duration), ...]     sealed MP4s, several only above max_bytes
         poster: Poster(path, width, height)                          sealed JPEG
         people: tuple[FilmPerson(identity, user, name, seconds), ...]
+
+`Transform` is a function of (TrackInfo, EncodedFrame) that returns the frame to decode, or None to leave it out: where
+end-to-end decryption sits. `read_pcm` takes one too.
 
 Refusals are `RecordingError`s (a `CallerError`): `recording_empty`, `recording_too_large`, `recording_unreadable`.
 """

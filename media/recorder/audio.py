@@ -17,8 +17,8 @@ from av.audio.codeccontext import AudioCodecContext
 from numpy.typing import NDArray
 
 from media.recorder.clocks import MediaClock, Piece
-from media.recorder.depacketise import EncodedFrame, Transform
-from media.recorder.frames import TrackReader
+from media.recorder.depacketise import EncodedFrame
+from media.recorder.frames import TrackReader, Transform
 from media.recorder.index import TrackIndex, index_person
 from media.recorder.reader import Capture
 from media.recorder.spans import Span, Spans, subtract, union

@@ -8,7 +8,6 @@ the layers of a VP9 picture as one superframe. A frame of which a packet is miss
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import NamedTuple
 
 _START_CODE = b"\0\0\0\1"
@@ -35,9 +34,6 @@ class EncodedFrame(NamedTuple):
     key: bool
     complete: bool
     after_gap: bool
-
-
-Transform = Callable[[EncodedFrame], EncodedFrame | None]  # for instance decryption; None: leave the frame out
 
 
 class Depacketiser(ABC):

@@ -27,6 +27,7 @@ from media.recorder.job import FilmPart
 from media.recorder.video import planes_of
 from palabre.base.sealed import SealedFile
 
+FILM_FILES = "film-*.mp4.sealed"
 THREADS = 2  # of the encoder
 _TOLERANCE = 0.5  # seconds by which a finished part may differ from what went in
 _SMPTE170M, _BT709, _LIMITED = 6, 1, 1  # AVCOL_SPC_, AVCOL_TRC_ and AVCOL_PRI_, AVCOL_RANGE_

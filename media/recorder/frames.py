@@ -6,16 +6,18 @@ sender: a frame carries its RTP timestamp and when it arrived; `media.recorder.c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from media.recorder.depacketise import Depacketiser, EncodedFrame, Transform, codec_of, depacketiser
+from media.recorder.depacketise import Depacketiser, EncodedFrame, codec_of, depacketiser
 from media.recorder.reader import Capture, TrackInfo
 from media.recorder.records import Kind, Record, parse_json, parse_report
 from media.recorder.rtp import Reorder, RtpError, RtpPacket, Unwrap, parse_rtp
 
 _TIMESTAMP_BITS = 32
+# Sees each frame of a track before it is decoded, for instance to decrypt it; None leaves the frame out.
+Transform = Callable[[TrackInfo, EncodedFrame], EncodedFrame | None]
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class TrackReader:
 
     def __iter__(self) -> Iterator[EncodedFrame]:
         for frame in self._frames():
-            changed = frame if self._transform is None else self._transform(frame)
+            changed = frame if self._transform is None else self._transform(self._track, frame)
             if changed is not None:
                 yield changed
 

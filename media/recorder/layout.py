@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 GAP = 8  # pixels between tiles at 720 lines
 STRIP = 0.19  # of the width, for people beside a shared screen: names stay readable, text on the screen too
+STRETCH = 0.03  # of a side that nobody sees; slivers beside a picture are seen
 MAX_GRID = 9  # tiles: beyond that, faces of a 720-line film are stamps
 MAX_BESIDE = 5  # that fit below each other in the strip
 
@@ -70,7 +71,9 @@ def beside_share(count: int, width: int, height: int) -> tuple[Rect, tuple[Rect,
 
 
 def fit(width: int, height: int, into: Rect) -> Rect:
-    """A picture of that shape inside `into`, whole, centred, as large as it can be."""
+    """A picture of that shape inside `into`, whole, centred, as large as it can be; all of it when it nearly fits."""
+    if abs(width * into.height / (height * into.width) - 1) < STRETCH:
+        return into
     scale = min(into.width / width, into.height / height)
     w, h = max(2, even(width * scale + 0.5)), max(2, even(height * scale + 0.5))
     return Rect(into.x + even((into.width - w) / 2), into.y + even((into.height - h) / 2), w, h)

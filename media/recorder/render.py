@@ -16,8 +16,8 @@ import structlog
 from media.recorder.audio import RATE, open_sound
 from media.recorder.budget import make_budget
 from media.recorder.canvas import Canvas
-from media.recorder.depacketise import Transform
-from media.recorder.film import FilmSpec, FilmWriter, verify
+from media.recorder.film import FILM_FILES, FilmSpec, FilmWriter, verify
+from media.recorder.frames import Transform
 from media.recorder.job import FilmPart, FilmPerson, Poster, RenderJob, RenderResult
 from media.recorder.mix import Mixer, MixTrack
 from media.recorder.spans import intersect, total
@@ -60,6 +60,8 @@ def render(
     mixer = Mixer([_mixed(known, number, transform) for number in range(len(known.sounds))])
     output = Path(job.output)
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in output.glob(FILM_FILES):  # of an attempt that was killed
+        old.unlink()
     parts, poster = _compose(job, known.duration, stage, mixer, output_key, tell)
     for part in parts:
         verify(part, output_key)

@@ -32,6 +32,7 @@ class _Place:
     scaler: Scaler
     drawn: tuple[int, bool] | None = None  # version of the picture (-1: the card), speaking
     rect: Rect | None = None  # of the picture inside the tile
+    ringed: bool = False
 
 
 class Stage:
@@ -111,12 +112,13 @@ class Stage:
             place.rect = None
         else:
             inside, planes = place.scaler.place(picture, rect)
-            if inside not in (rect, place.rect):
+            if inside != rect and (inside != place.rect or place.ringed):
                 self.canvas.fill(rect, _TILE)
             self.canvas.paste(inside, planes)
             place.rect = inside
         alone = rect.width >= self.canvas.width - 1
-        if speaking and not alone:
+        place.ringed = speaking and not alone
+        if place.ringed:
             self.canvas.frame(rect, self._ring, _SPEAKING)
         if not alone:
             self._round(rect)

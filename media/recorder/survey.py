@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media.recorder.audio import blocks_of, cuts_of, heard_spans, open_sound
-from media.recorder.depacketise import Transform
 from media.recorder.errors import empty
+from media.recorder.frames import Transform
 from media.recorder.index import TrackIndex, index_person
 from media.recorder.job import RenderJob
 from media.recorder.loudness import LoudnessMeter

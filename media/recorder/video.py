@@ -19,8 +19,8 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from media.recorder.canvas import Planes
 from media.recorder.clocks import MediaClock
-from media.recorder.depacketise import EncodedFrame, Transform
-from media.recorder.frames import TrackReader
+from media.recorder.depacketise import EncodedFrame
+from media.recorder.frames import TrackReader, Transform
 from media.recorder.index import TrackIndex
 from media.recorder.layers import LayerPlan, plan_layers
 from media.recorder.layout import Rect, fit

@@ -90,8 +90,11 @@ def test_a_cut_event_of_the_capture_counts_as_well(tmp_path):
 
 def test_frames_can_be_changed_between_journal_and_decoder(make, recorded):
     """As end-to-end decryption will: here whatever Bo sent stays unreadable."""
-    bos_microphone = 2000 + BO
-    result = make(ended_at=recorded.zero + 4, transform=lambda frame: None if frame.ssrc == bos_microphone else frame)
+
+    def without_bo(track, frame):
+        return None if track.person.identity == "bo" else frame
+
+    result = make(ended_at=recorded.zero + 4, transform=without_bo)
     sound = film.listen(film.whole(result, recorded.key))
     assert tones.heard(sound, 1000, 0, 4) < 0.02
     assert tones.heard(sound, 600, 0, 4) > 0.05
