@@ -60,10 +60,6 @@ class ArtefactStore:
         assert row is not None, "a post names an artefact that was stored with it"
         return _artefact(row)
 
-    async def of_capture(self, capture: str) -> list[Artefact]:
-        rows = await self._database.fetch("SELECT * FROM bridge_artefact WHERE capture = $1 ORDER BY name", capture)
-        return [_artefact(row) for row in rows]
-
 
 def _artefact(row: Any) -> Artefact:
     return Artefact(

@@ -87,6 +87,9 @@ class Artefacts:
 
     async def run(self) -> None:
         """Make what is to be made, clean up what is done, for ever."""
+        await self._clean()
+        for capture in await self._captures.in_state(State.FAILED):
+            await self._try_again(capture)
         for capture in await self._captures.in_state(State.RENDERED):
             await self.settled(capture.id)
         while True:
@@ -153,6 +156,13 @@ class Artefacts:
             else:
                 await asyncio.sleep(PAUSE_SECONDS)
                 self._wake.set()
+
+    async def _try_again(self, capture: Capture) -> None:
+        """Whoever runs the service may have mended what failed, a missing model for instance: once per start."""
+        if not capture.tracks_deleted:
+            async with transaction(self._database):
+                await self._posts.forget_refusals(capture.id)
+                await self._captures.retry(capture.id, attempts=ATTEMPTS - 1)
 
     async def _make_once(self, capture: Capture) -> None:
         meeting, there = await self._facts(capture)

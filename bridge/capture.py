@@ -209,12 +209,11 @@ class Captures:
 
     async def recover(self) -> None:
         """After a start: what was running ended when the service was last alive, and says that it was interrupted."""
-        for call in await self._calls.all_open():
-            for kind in Kind:
-                if (capture := await self._store.running(call.id, kind)) is not None:
-                    await self._store.end(capture.id, call.alive_at, interrupted=True)
-                    await self._end_consents(call.id, kind)
-                    log.warning("capture was interrupted", call=loggable(call.id), kind=kind.value)
+        for capture in await self._store.in_state(State.RUNNING):
+            call = await self._calls.get(capture.call)
+            await self._store.end(capture.id, call.alive_at, interrupted=True)
+            await self._end_consents(call.id, capture.kind)
+            log.warning("capture was interrupted", call=loggable(call.id), kind=capture.kind.value)
         self._ended()
 
     async def close(self) -> None:
@@ -270,7 +269,11 @@ class Captures:
         self._running[capture.call].pop(capture.kind)
         if not self._running[capture.call]:
             del self._running[capture.call]
-        await running.files.close()
+        try:
+            await running.files.close()
+        except OSError:
+            log.exception("capture could not be closed", kind=capture.kind.value)
+            interrupted = True
         body = wording.capture_stopped(meeting.language, capture.kind)
         async with transaction(self._database):
             await self._store.end(capture.id, ended_at, interrupted=interrupted)

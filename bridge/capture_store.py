@@ -35,6 +35,7 @@ class Capture:
     interrupted: bool
     state: State
     attempts: int = 0  # to make the artefacts
+    tracks_deleted: bool = False
 
 
 class CaptureStore:
@@ -73,6 +74,12 @@ class CaptureStore:
     async def advance(self, capture: str, state: State) -> None:
         await self._database.execute("UPDATE bridge_capture SET state = $2 WHERE id = $1", capture, state.value)
 
+    async def retry(self, capture: str, *, attempts: int) -> None:
+        """A failed one is to be made again, as if it had been tried that often."""
+        await self._database.execute(
+            "UPDATE bridge_capture SET state = $2, attempts = $3 WHERE id = $1", capture, State.ENDED.value, attempts
+        )
+
     async def count_attempt(self, capture: str) -> int:
         """One more try to make the artefacts; returns which one it is."""
         await self._database.execute("UPDATE bridge_capture SET attempts = attempts + 1 WHERE id = $1", capture)
@@ -85,16 +92,6 @@ class CaptureStore:
         row = await self._database.fetchrow("SELECT * FROM bridge_capture WHERE id = $1", capture)
         assert row is not None, "a capture is never deleted while something names it"
         return _capture(row)
-
-    async def running(self, call: CallId, kind: Kind) -> Capture | None:
-        row = await self._database.fetchrow(
-            "SELECT * FROM bridge_capture WHERE call = $1 AND kind = $2 AND ended_at IS NULL", call, kind.value
-        )
-        return None if row is None else _capture(row)
-
-    async def of_call(self, call: CallId) -> list[Capture]:
-        rows = await self._database.fetch("SELECT * FROM bridge_capture WHERE call = $1 ORDER BY started_at", call)
-        return [_capture(row) for row in rows]
 
     async def in_state(self, state: State) -> list[Capture]:
         """Oldest first."""
@@ -125,4 +122,5 @@ def _capture(row: Any) -> Capture:
         bool(row["interrupted"]),
         State(row["state"]),
         row["attempts"],
+        row["tracks_deleted_at"] is not None,
     )

@@ -89,6 +89,10 @@ class PostStore:
     async def refuse(self, key: str, code: str) -> None:
         await self._database.execute("UPDATE bridge_post SET refused = $2 WHERE key = $1", key, code)
 
+    async def forget_refusals(self, capture: str) -> None:
+        """Posts of this capture that were refused are to be tried again."""
+        await self._database.execute("UPDATE bridge_post SET refused = NULL WHERE capture = $1", capture)
+
     async def thread(self, call: CallId) -> EventId | None:
         """The root of the call's thread, once it is there."""
         event_id = await self._database.fetchval(

@@ -92,6 +92,20 @@ async def test_a_file_that_the_homeserver_refuses_for_good_is_said_and_kept(brid
     assert len(bridge_world.service._folders.capture_ids()) == 1
 
 
+async def test_what_failed_is_tried_again_after_a_restart_and_said_only_once(bridge_world: World) -> None:
+    bridge_world.worker_error = CallerError("models_missing", "no model")
+    await record(bridge_world)
+    await bridge_world.until_states("failed")
+    await bridge_world.restart()
+    await bridge_world.until(lambda: len(bridge_world.jobs) == 2)
+    await bridge_world.until_states("failed")
+    bridge_world.worker_error = None
+    await bridge_world.restart()
+    await bridge_world.until_states("posted")
+    assert sum("no speech model" in text for text in bridge_world.matrix.texts()) == 1
+    assert len(bridge_world.matrix.files) == 1
+
+
 async def test_a_folder_that_a_crash_kept_out_of_the_database_is_removed(bridge_world: World) -> None:
     bridge_world.service._folders.create_tracks_key("orphan")
     await bridge_world.restart()
