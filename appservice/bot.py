@@ -15,13 +15,14 @@ from typing import Any
 import structlog
 from aiohttp import web
 from mautrix.api import Method, Path
-from mautrix.errors import MatrixConnectionError, MatrixRequestError, MUserInUse
+from mautrix.errors import MatrixConnectionError, MatrixRequestError, MExclusive, MUnknownToken, MUserInUse
 from mautrix.types import UserID
 
 from appservice.api import HomeserverApi, open_session
 from appservice.crypto import Encryption
 from appservice.dispatch import Dispatch
 from appservice.endpoint import Endpoint
+from appservice.errors import StartError
 from appservice.events import as_object, as_text
 from appservice.files import Files
 from appservice.identity import Identity
@@ -102,8 +103,7 @@ class Bot:
     async def start(self) -> None:
         """Appear on the homeserver, then work. Waits for a homeserver that is away.
 
-        Raises `AlreadyRunningError`, `IdentityLostError`, `WrongSecretError`, and `MatrixRequestError` when the
-        homeserver doesn't know our token.
+        Raises `StartError` when only the operator can help; then `stop()`, as after a start that went well.
         """
         await self._lock.acquire()
         await self._register()
@@ -215,6 +215,16 @@ class Bot:
             await self._service_api.request(Method.POST, Path.v3.register, body)
         except MUserInUse:
             log.debug("the bot is registered already")
+        except MUnknownToken:
+            raise StartError(
+                "The homeserver does not know the as_token: write the registration anew with `palabre registration`, "
+                "list it under app_service_config_files and restart the homeserver."
+            ) from None
+        except MExclusive:
+            raise StartError(
+                f"The homeserver's registration has no room for {self.user_id}: write it anew with "
+                "`palabre registration` and restart the homeserver."
+            ) from None
 
     async def _prepare_device(self) -> None:
         await self._encryption.start(self._settings.bot_name)

@@ -17,8 +17,10 @@ from mautrix.crypto.ssss.util import calculate_hash, decode_base58_recovery_key
 from mautrix.types import EncryptionKeyAlgorithm, KeyID, QueryKeysResponse, UserID
 
 from appservice.device import Machine
+from appservice.errors import StartError
 from appservice.settings import AppserviceSettings
 from appservice.vault import Vault
+from palabre.base.database import Database
 
 SEEDS = "cross_signing_seeds"
 RECOVERY_KEY = "recovery_key"
@@ -26,7 +28,7 @@ RECOVERY_KEY = "recovery_key"
 log = structlog.get_logger("matrix")
 
 
-class IdentityLostError(Exception):
+class IdentityLostError(StartError):
     """The homeserver knows an identity of the bot whose keys are not here."""
 
 
@@ -129,6 +131,11 @@ class Identity:
         if device is None or signing is None or signing.first_ed25519_key is None:
             return False
         return KeyID(EncryptionKeyAlgorithm.ED25519, signing.first_ed25519_key) in device.signatures.get(user, {})
+
+
+async def stored_recovery_key(settings: AppserviceSettings, database: Database) -> str | None:
+    """The recovery key beside a running service; None before its first start."""
+    return await Vault(database, settings.secret.get_secret_value()).get(RECOVERY_KEY)
 
 
 def storage_key(recovery_key: str) -> Key:

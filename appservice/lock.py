@@ -10,16 +10,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import IO, Any
 
+from appservice.errors import StartError
 from palabre.base.database import Database, Scheme
 
 ADVISORY_LOCK = 0x70616C61627265  # "palabre"
 
 
-class AlreadyRunningError(Exception):
+class AlreadyRunningError(StartError):
     """Another process has the lock."""
 
     def __init__(self) -> None:
-        super().__init__("another Palabre uses this database: stop it first, one bot is one process")
+        super().__init__("Another Palabre uses this database: stop it first, one bot is one process.")
 
 
 class ProcessLock:

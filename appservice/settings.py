@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 LOCALPART = r"^[a-z0-9._=/+-]+$"  # https://spec.matrix.org/v1.16/appendices/#user-identifiers
 AN_HOUR = 3600.0
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class AppserviceSettings(BaseModel):
@@ -47,9 +49,12 @@ class AppserviceSettings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _tokens_differ(self) -> Self:
+    def _tokens_fit(self) -> Self:
         if self.as_token.get_secret_value() == self.hs_token.get_secret_value():
             raise ValueError("as_token and hs_token must differ: each proves one side to the other")
+        for token in (self.as_token, self.hs_token):
+            if not _TOKEN.fullmatch(token.get_secret_value()):
+                raise ValueError("as_token and hs_token must be printable ASCII without spaces: they travel in headers")
         return self
 
     @property

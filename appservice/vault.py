@@ -11,10 +11,11 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from appservice.errors import StartError
 from palabre.base.database import Database
 
 
-class WrongSecretError(Exception):
+class WrongSecretError(StartError):
     """What is stored was sealed with another `secret`."""
 
 
@@ -40,7 +41,7 @@ class Vault:
             return self._cipher.decrypt(sealed.encode()).decode()
         except InvalidToken:
             raise WrongSecretError(
-                "the bot's keys in the database were sealed with another appservice.secret: set the old one again"
+                "The bot's keys in the database were sealed with another secret: set the old one again."
             ) from None
 
     async def put(self, name: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""The `palabre` command: init, registration, serve, demo, doctor, version."""
+"""The `palabre` command: init, registration, serve, doctor, recovery-key, demo, version."""
 
 from __future__ import annotations
 
@@ -92,13 +92,14 @@ def registration(
 def serve(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
     """Run the service until SIGTERM; a second SIGTERM ends calls at once."""
     settings = _settings(config, dev=dev)
+    from appservice.errors import StartError
     from palabre.base.log import configure_logs
     from palabre.service import run
 
     configure_logs(settings.log.level, json=settings.log.format == "json")
     try:
         asyncio.run(run(settings, dev=dev))
-    except SettingsError as error:
+    except (SettingsError, StartError) as error:
         _fail(str(error))
 
 
@@ -119,6 +120,21 @@ def doctor(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
         typer.echo(f"{mark} {name:<{width}}  {finding.sentence}")
     if not all(finding.ok for finding in findings.values()):
         raise typer.Exit(1)
+
+
+@app.command("recovery-key")
+def recovery_key(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
+    """Print the key that gives the bot its verified identity back when the database is lost. Keep it elsewhere."""
+    from appservice.errors import StartError
+    from palabre.packages import read_recovery_key
+
+    try:
+        key = asyncio.run(read_recovery_key(_settings(config, dev=dev)))
+    except (SettingsError, StartError) as error:
+        _fail(str(error))
+    if key is None:
+        _fail("There is none yet: it is made when the service first starts.")
+    typer.echo(key)
 
 
 @app.command()

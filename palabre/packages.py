@@ -10,11 +10,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ValidationError
 
+import appservice.schema
+from appservice.identity import stored_recovery_key
 from appservice.settings import AppserviceSettings
 from bridge.settings import BridgeSettings
 from media.relay.settings import RelaySettings
 from media.speech.models import ModelsMissingError, locate_model
 from media.speech.settings import SpeechSettings
+from palabre.base.database import open_database
 from palabre.health import Finding
 from palabre.settings import Settings, SettingsError, explain
 from web.settings import WebSettings
@@ -76,6 +79,15 @@ def appservice_settings(settings: Settings) -> AppserviceSettings:
         },
         settings.appservice,
     )
+
+
+async def read_recovery_key(settings: Settings) -> str | None:
+    """The bot's recovery key, from the database; None before its first start."""
+    pool, (tables,) = await open_database(settings.database_url, [appservice.schema.upgrade_table])
+    try:
+        return await stored_recovery_key(appservice_settings(settings), tables)
+    finally:
+        await pool.stop()
 
 
 def relay_settings(settings: Settings) -> RelaySettings:

@@ -54,13 +54,25 @@ class Service:
         self._runner: http_server.AppRunner | None = None
 
     async def start(self) -> None:
-        """Open the database, then the parts from the bottom up, then the ports."""
+        """Open the database, then the parts from the bottom up, then the ports.
+
+        Raises `SettingsError` and `appservice.errors.StartError` for the operator. Waits for a homeserver that is away.
+        """
         settings = self._settings
         settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        bridging = bridge_settings(settings)
         self._pool, (matrix_tables, bridge_tables) = await open_database(
             settings.database_url, [appservice.schema.upgrade_table, bridge.schema.upgrade_table]
         )
+        try:
+            await self._start_parts(matrix_tables, bridge_tables)
+        except BaseException:
+            await self._tasks.close()
+            await self._pool.stop()  # its thread would keep the process alive
+            raise
+
+    async def _start_parts(self, matrix_tables: Database, bridge_tables: Database) -> None:
+        settings = self._settings
+        bridging = bridge_settings(settings)
         asked = [str(server.url) for server in bridging.openid.servers]  # may be at a private address: settings say so
         self._http = OutboundHttp(allow_private=bridging.openid.allow_private, trusted=asked)
         self.relay = Relay(relay_settings(settings), clock=self._clock, tasks=self._tasks)
@@ -73,7 +85,11 @@ class Service:
         self.health = HealthServer(self._watch, self._checks())
         await self.relay.start()
         await self._open_port()
-        await self.bot.start()
+        try:
+            await self.bot.start()
+        except BaseException:
+            await self.bot.stop()
+            raise
         await self.bridge.start()
         self._tasks.spawn("event loop watch", self._watch.run())
         await self.health.start(settings.monitoring.host, settings.monitoring.port)
@@ -130,7 +146,8 @@ async def run(settings: Settings, *, dev: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
-    await service.start()
+    if not await _started(service, signals):
+        return
     finding = await asyncio.to_thread(speech_finding, settings)
     log.info("speech", available=finding.ok, message=finding.sentence)
     await signals.get()
@@ -141,6 +158,20 @@ async def run(settings: Settings, *, dev: bool) -> None:
         await _drained(service, signals)
     await service.stop()
     log.info("stopped")
+
+
+async def _started(service: Service, signals: asyncio.Queue[int]) -> bool:
+    """False when a signal came first: a start waits for a homeserver that is away."""
+    starting = asyncio.ensure_future(service.start())
+    told = asyncio.ensure_future(signals.get())
+    await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        told.cancel()
+        await starting
+        return True
+    starting.cancel()
+    await asyncio.wait({starting})
+    return False
 
 
 async def _drained(service: Service, signals: asyncio.Queue[int]) -> None:

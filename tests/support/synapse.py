@@ -20,7 +20,7 @@ import pytest
 
 from palabre.demo.homeserver import Homeserver, free_port
 
-SLOTS = 60  # one per test that runs a bot on the shared homeserver; an idle registration costs nothing
+SLOTS = 150  # more than there are tests that run a bot on the shared homeserver; an idle registration costs little
 
 _numbers = itertools.count(1)
 _running: list[Homeserver] = []
@@ -100,7 +100,9 @@ def homeserver(_shared: tuple[Homeserver, Iterator[AppserviceSlot]]) -> Homeserv
 @pytest.fixture
 def appservice_slot(_shared: tuple[Homeserver, Iterator[AppserviceSlot]]) -> AppserviceSlot:
     """A registration on the shared Synapse for this test alone."""
-    return next(_shared[1])
+    slot = next(_shared[1], None)
+    assert slot is not None, f"more than {SLOTS} tests run a bot on the shared homeserver: raise SLOTS"
+    return slot
 
 
 @pytest.fixture

@@ -86,3 +86,11 @@ def test_serving_without_settings_says_how_to_get_some(tmp_path: Path) -> None:
     code, output = run("serve", "--config", str(tmp_path / "none.yaml"))
     assert code == 1
     assert "palabre init" in output
+
+
+def test_there_is_no_recovery_key_before_the_first_start(tmp_path: Path) -> None:
+    config = init(tmp_path)
+    (tmp_path / "data").mkdir()
+    code, output = run("recovery-key", "--config", str(config))
+    assert code == 1
+    assert "first starts" in output

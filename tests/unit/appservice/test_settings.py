@@ -71,7 +71,10 @@ def test_invitations_are_accepted_from_our_server_and_those_named(
     assert settings(invited_by=invited_by).may_invite(inviter) is allowed
 
 
-@pytest.mark.parametrize("wrong", [{"hs_token": "a" * 32}, {"colour": "red"}, {"bot_localpart": "Évelyne"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"hs_token": "a" * 32}, {"hs_token": "with a space " * 3}, {"colour": "red"}, {"bot_localpart": "Évelyne"}],
+)
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         settings(**wrong)
