@@ -165,10 +165,6 @@ class Captures:
             await self._show_consents(call, person)
             return await self._answers(call.id, person)
 
-    async def answers(self, meeting: Meeting, person: Person) -> dict[Kind, Answer]:
-        call = await self._calls.open_call(meeting.id)
-        return {} if call is None else await self._answers(call.id, person)
-
     def view(self, call: Call | None) -> dict[str, Any]:
         """What runs, as docs/http-api.md writes it."""
         return room_state.capture_view(self._captures(call))

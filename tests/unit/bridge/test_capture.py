@@ -102,7 +102,9 @@ async def test_consent_is_for_one_kind_and_each_kind_has_its_own_tap(bridge_worl
     await bridge_world.command("record")
     await service.captures.answer(meeting, bob, [RECORDING], agree=True, how="page")
     await bridge_world.command("transcribe")
-    assert await service.captures.answers(meeting, bob) == {RECORDING: Answer.YES, TRANSCRIPTION: Answer.ASKED}
+    call = await service.listener._calls.open_call(meeting.id)
+    assert call is not None
+    assert await service.captures._answers(call.id, bob) == {RECORDING: Answer.YES, TRANSCRIPTION: Answer.ASKED}
     assert sum(tap.key[1] == f"{BOB}/tab" for tap in bridge_world.relay.taps) == 1
 
 
