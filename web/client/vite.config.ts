@@ -13,6 +13,7 @@ export default defineConfig({
     target: ['es2022', 'chrome123', 'firefox128', 'safari17.5'], // the oldest with CSS light-dark() and their support terms
     modulePreload: { polyfill: false }, // it would be an inline script
     manifest: 'manifest.json', // read by scripts/check-size.mjs
+    license: { fileName: 'assets/licences.md' }, // what others' licences ask to be kept with their code
     chunkSizeWarningLimit: 1000, // check-size.mjs holds the real budget, compressed
   },
 })

@@ -7,7 +7,7 @@ const ASSETS = new URL('../../static/assets/', import.meta.url).pathname
 const SMALL = 1_000 // bytes: below, a compressed copy saves no packet
 
 for (const name of readdirSync(ASSETS)) {
-  if (!/\.(js|css|svg|json)$/.test(name)) continue
+  if (!/\.(js|css|svg|json|md)$/.test(name)) continue
   const content = readFileSync(join(ASSETS, name))
   if (content.length < SMALL) continue
   writeFileSync(join(ASSETS, `${name}.gz`), gzipSync(content, { level: 9 }))
