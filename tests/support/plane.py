@@ -238,3 +238,21 @@ def opus_packet(
         payload=payload,
         extensions={MID_ID: mid.encode(), LEVEL_ID: bytes((0x80 | level,))},
     )
+
+
+class Tap:
+    """A `PacketTap` that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.layers: list[tuple[int, str, int, str, int]] = []
+        self.packets: list[tuple[int, bytes, float]] = []
+        self.reports: list[tuple[int, int, int]] = []
+
+    def layer(self, ssrc: int, rid: str, payload_type: int, mime_type: str, clock_rate: int) -> None:
+        self.layers.append((ssrc, rid, payload_type, mime_type, clock_rate))
+
+    def rtp(self, ssrc: int, packet: bytes, arrival: float) -> None:
+        self.packets.append((ssrc, packet, arrival))
+
+    def sender_report(self, ssrc: int, ntp: int, rtp: int, arrival: float) -> None:
+        self.reports.append((ssrc, ntp, rtp))

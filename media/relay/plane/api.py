@@ -82,7 +82,11 @@ class DownStats(NamedTuple):
 
 
 class PacketTap(Protocol):
-    """Reads an up track inside the plane; `media.relay.seams.TapSink` has the same packet methods."""
+    """Reads an up track inside the plane; `media.relay.seams.TapSink` has the same packet methods.
+
+    Packets without payload (padding) are told too: they count in the sequence numbers. Key frames are asked for when a
+    tap is added and when packets are lost for good.
+    """
 
     def layer(self, ssrc: int, rid: str, payload_type: int, mime_type: str, clock_rate: int) -> None: ...
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from media.relay.plane.api import DownStats, DownTrackSpec
 from media.relay.plane.extensions import Plan, absolute_send_time
 from media.relay.plane.layer import Layer
-from media.relay.plane.media import Media
+from media.relay.plane.media import Media, follows
 from media.relay.plane.rtcp import ReportBlock, pack_sender_report
 from media.relay.plane.rtp import EXTENSION, HEADER, MARKER, PADDING, VERSION
 
@@ -28,9 +28,8 @@ _FIRST_WITH_EXTENSION = VERSION | EXTENSION
 _pack_header = HEADER.pack
 
 
-Hole = tuple[
-    int, int, int
-]  # incoming numbers [first, last) that have no place in what goes out; the offset before them
+# Incoming numbers [first, end) that have no place in what goes out, and the offset for what is before them.
+Hole = tuple[int, int, int]
 Sent = tuple[int, bytes, bytes, bytes, bytes, bytes]  # outgoing number, header, extensions, head, middle, rest
 
 
@@ -217,7 +216,7 @@ class DownTrack:
         if sequence < self._expected:
             return self._late_place(sequence)
         last = self._last
-        if last is not None and _follows(last, media):
+        if last is not None and follows(last, media):
             self._close_up(last.sequence + 1, sequence)
         return sequence + self._offset
 
@@ -350,21 +349,6 @@ class DownTrack:
         """Packets may be sent again from now on."""
         if self._resent:
             self._resent.clear()
-
-
-def _follows(last: Media, media: Media) -> bool:
-    """Whether `media` begins the frame right after the one that `last` ended: what lay between was padding.
-
-    If some of that was lost, nobody will ever send it again, and its places would stay empty for good. The Rust SDK
-    pads on the media SSRC when it has no RTX. Told by picture ids, so for VP8 and VP9 only.
-    """
-    return (
-        last.marker != 0
-        and media.starts
-        and last.picture >= 0
-        and media.picture_size == last.picture_size
-        and (media.picture - last.picture) & (0x7FFF if media.picture_size == 2 else 0x7F) == 1
-    )
 
 
 def _signed(difference: int) -> int:

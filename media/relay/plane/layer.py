@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from media.relay.plane.api import Codec
+from media.relay.plane.media import Media, follows
 from media.relay.plane.receiver import Receiver
 
 KEY_FRAME_INTERVAL = 0.5  # seconds between requests to a layer: a key frame costs as much as a second of video
@@ -41,9 +42,11 @@ class Layer:
         "height",
         "index",
         "key_frame_wanted",
+        "last",
         "last_at",
         "octets",
         "receiver",
+        "repaired_at",
         "report",
         "rid",
         "rtx_ssrc",
@@ -60,7 +63,9 @@ class Layer:
         self.codec: Codec | None = None  # of the last packet
         self.report: ClockReport | None = None
         self.flowing = False
+        self.last: Media | None = None  # the newest packet
         self.last_at = 0.0
+        self.repaired_at = float("-inf")  # when a key frame was last wanted for those who read along
         self.octets = 0  # of payload
         self.bitrate = 0
         self.width = self.height = 0
@@ -75,13 +80,16 @@ class Layer:
         """The layer is carried by `ssrc` from now on."""
         self.ssrc = ssrc
         self.receiver = receiver
+        self.last = None
         self.report = None
         self.codec = None
 
-    def passed(self, marker: int, now: float) -> None:
-        """A packet newer than all before it; the marker ends a frame. Keeps the usual time between frames."""
-        self.last_at = now
-        if marker:
+    def passed(self, media: Media, now: float) -> None:
+        """A packet newer than all before it. Keeps the usual time between frames, and an eye on lost padding."""
+        last, self.last, self.last_at = self.last, media, now
+        if last is not None and media.sequence != last.sequence + 1 and self.receiver and follows(last, media):
+            self.receiver.forgive(last.sequence + 1, media.sequence)
+        if media.marker:
             if self._frame_at:
                 self._frame_gap += (now - self._frame_at - self._frame_gap) / 8
             self._frame_at = now

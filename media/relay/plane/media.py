@@ -44,3 +44,18 @@ def take_apart(
         base_layer,
         starts,
     )
+
+
+def follows(last: Media, media: Media) -> bool:
+    """Whether `media` begins the frame right after the one that `last` ended: what lay between was padding.
+
+    If some of that was lost, nobody will ever send it again, and its places would stay empty for good. The Rust SDK
+    pads on the media SSRC when it has no RTX. Told by picture ids, so for VP8 and VP9 only.
+    """
+    return (
+        last.marker != 0
+        and media.starts
+        and last.picture >= 0
+        and media.picture_size == last.picture_size
+        and (media.picture - last.picture) & (0x7FFF if media.picture_size == 2 else 0x7F) == 1
+    )

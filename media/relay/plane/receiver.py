@@ -33,6 +33,7 @@ class Receiver:
         "_sr_arrival",
         "_sr_middle",
         "_timestamp",
+        "gave_up",
         "highest",
         "missing",
         "nack",
@@ -49,6 +50,7 @@ class Receiver:
         self.recovered = 0  # through RTX
         self.missing: dict[int, list[float]] = {}  # extended number -> [lost at, requests sent, next request at]
         self.verdict = IN_ORDER  # of the last packet added
+        self.gave_up = False  # whether packets were lost for good; who looks resets it
         self._base = 0
         self._jitter = 0.0
         self._arrival = 0.0
@@ -112,6 +114,12 @@ class Receiver:
         self.recovered += 1
         return extended
 
+    def forgive(self, first: int, end: int) -> None:
+        """Nothing of use is missing from `first` to before `end` (extended numbers)."""
+        if self.missing:
+            for sequence in range(first, end):
+                self.missing.pop(sequence, None)
+
     def due(self, now: float) -> list[int]:
         """Sequence numbers to ask for now (16 bits, in order); forgets those that came too late to be of use."""
         wanted: list[int] = []
@@ -125,6 +133,7 @@ class Receiver:
                 wanted.append(sequence & 0xFFFF)
         for sequence in expired:
             del self.missing[sequence]
+            self.gave_up = True
         return wanted if self.nack else []
 
     @property

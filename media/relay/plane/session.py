@@ -67,7 +67,7 @@ class Session:
         return self._sender is not None
 
     def set_keys(self, profile: str, receive_key: bytes, send_key: bytes) -> None:
-        """Use these from now on. Raises `ValueError` for unknown profiles and short keys."""
+        """Use these from now on. Raises `KeyError` for an unknown profile, `ValueError` for a short key."""
         self._receiver = SrtpReceiver(profile, receive_key)
         self._sender = SrtpSender(profile, send_key)
         self._streams = dict.fromkeys(self._routes)
@@ -197,9 +197,9 @@ class Session:
                 return
             if verdict == OUTAGE:
                 track.interrupted(layer)
-        elif verdict == AFTER_GAP:
-            self._ask_again(ssrc, route, now)
         track.receive(layer, codec, packet, header, sequence, elements, now, newest=verdict != LATE)
+        if verdict == AFTER_GAP:
+            self._ask_again(ssrc, route, now)
 
     def _receive_rtx(self, route: Route, packet: bytes, header: Header, elements: dict[int, bytes], now: float) -> None:
         """RFC 4588: the payload begins with the original sequence number. Packets without one are probes."""
@@ -327,7 +327,12 @@ class Session:
         self._send_feedback(rtcp.pack_pli(LOCAL_SSRC, ssrc))
 
     def _ask_again(self, ssrc: int, route: Route, now: float) -> None:
-        sequences = route.receiver.due(now)
+        receiver = route.receiver
+        sequences = receiver.due(now)
+        if receiver.gave_up:
+            receiver.gave_up = False
+            if not route.rtx:
+                route.track.incomplete(route.layer, now)
         if sequences and route.track.needed(route.layer):
             self._send_feedback(rtcp.pack_nack(LOCAL_SSRC, ssrc, sequences))
 

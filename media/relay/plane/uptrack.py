@@ -17,6 +17,7 @@ from media.relay.plane.media import Media, take_apart
 from media.relay.plane.receiver import Receiver
 from media.relay.plane.rtp import MARKER, Header, restore_original
 
+REPAIR_INTERVAL = 3.0  # seconds between key frames for readers: without picture ids lost padding looks like a loss
 SILENT = 127  # -dBov, RFC 6464: the lowest level there is
 
 
@@ -94,12 +95,12 @@ class UpTrack:
             self._started(layer, codec, now)
         if self._taps:
             self._read_along(layer, codec, packet, header, now)
-        marker = second & MARKER
         layer.octets += end - start
-        if newest:
-            layer.passed(marker, now)
         description = DESCRIBERS.get(codec.name, describe_other)(packet, start, end)
+        media = take_apart(packet, start, end, sequence, timestamp, second & MARKER, description)
         key = description[0] and newest
+        if newest:
+            layer.passed(media, now)
         if not self.video:
             self._hear(elements)
         elif key:
@@ -112,7 +113,6 @@ class UpTrack:
         send_time = absolute_send_time(now)
         for plan in self._plans.values():
             plan.prepare(elements, send_time)
-        media = take_apart(packet, start, end, sequence, timestamp, marker, description)
         for down in forwarding:
             down.forward(media, now)
         if waiting and key:
@@ -190,6 +190,7 @@ class UpTrack:
 
     def interrupted(self, layer: Layer) -> None:
         """So much is lost that only a new start helps: subscribers shall neither miss nor ask for all of that."""
+        layer.key_frame_wanted = self.video
         for down in tuple(self._forwarding[layer.index]):
             self._detach(down)
             self.route(down)
@@ -289,6 +290,13 @@ class UpTrack:
         for layer in self.layers:
             if layer.flowing and self.needed(layer):
                 self.want_key_frame(layer, now)
+
+    def incomplete(self, layer: Layer, now: float) -> None:
+        """A packet of `layer` is lost for good. Subscribers say when they need a key frame; readers can't."""
+        read = any(layer.index <= max_layer for _, max_layer in self._taps)
+        if read and now - layer.repaired_at > REPAIR_INTERVAL:
+            layer.repaired_at = now
+            self.want_key_frame(layer, now)
 
     def needed(self, layer: Layer) -> bool:
         """Whether anybody gets, awaits or reads `layer`."""

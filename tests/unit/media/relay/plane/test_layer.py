@@ -10,6 +10,7 @@ from media.relay.plane.layer import (
     PATIENT_KEY_FRAME_INTERVAL,
     Layer,
 )
+from media.relay.plane.media import Media
 from media.relay.plane.receiver import Receiver
 
 
@@ -18,9 +19,9 @@ def layer_at(frames_per_second: float) -> tuple[Layer, float]:
     layer = Layer(0, "")
     layer.bind(1, Receiver(90000, nack=True))
     now = 100.0
-    for _ in range(int(20 * frames_per_second)):
+    for number in range(int(20 * frames_per_second)):
         now += 1 / frames_per_second
-        layer.passed(0x80, now)
+        layer.passed(Media(number, 3000 * number, 0x80, b"", b"", b"frame", -1, 0, -1, False), now)
     return layer, now
 
 

@@ -6,15 +6,17 @@ import pytest
 
 from media.relay.plane import rtcp
 from media.relay.plane.layer import KEY_FRAME_INTERVAL
-from media.relay.plane.receiver import MAX_GAP
+from media.relay.plane.receiver import MAX_GAP, MISSING_LIFETIME
 from media.relay.plane.rtp import pack_packet
 from media.relay.plane.session import LOCAL_SSRC, REPORTS_PER_PACKET
+from media.relay.plane.uptrack import REPAIR_INTERVAL
 from tests.support.plane import (
     MID_ID,
     OPUS,
     TRANSPORT_CC_ID,
     VP8_WITHOUT_RTX,
     House,
+    Tap,
     Vp8Source,
     audio_up,
     down_of,
@@ -101,6 +103,60 @@ def test_losses_of_a_layer_that_nobody_gets_are_not_asked_for():
     first, _, last = call.source.frame(key=True, packets=3)
     call.send(first, last)
     assert call.said(rtcp.Nack) == []
+
+
+def test_lost_padding_is_not_asked_for_where_picture_ids_tell_it():
+    call = Call(codec=VP8_WITHOUT_RTX)
+    call.send(*call.source.frame(key=True))
+    call.source.padding()
+    call.send(*call.source.frame())
+    assert call.said(rtcp.Nack) == []
+    call.source.sequence += 1  # a lost packet of a picture that is not there either
+    call.source.picture += 1
+    call.send(*call.source.frame())
+    assert len(call.said(rtcp.Nack)) == 1
+
+
+@pytest.mark.parametrize("lost_packets", [1, MAX_GAP + 1])
+def test_readers_get_a_key_frame_when_packets_are_lost_for_good(lost_packets):
+    call = Call()
+    call.plane.set_layer(5, -1)
+    call.plane.add_tap(1, Tap(), 0)
+    call.send(*call.source.frame(key=True))
+    call.source.frame(packets=lost_packets)
+    for step in range(1, 200):
+        call.send(*call.source.frame(), now=100 + step * 0.05)
+        call.plane.tick(100 + step * 0.05)
+        if requests := call.said(rtcp.KeyFrameRequest):
+            break
+    assert requests == [rtcp.KeyFrameRequest((20,))]
+    assert step * 0.05 <= MISSING_LIFETIME + 0.1
+
+
+def test_key_frames_for_readers_are_rare_on_a_lossy_line():
+    call = Call()
+    call.plane.set_layer(5, -1)
+    call.plane.add_tap(1, Tap(), 0)
+    requests = 0
+    call.send(*call.source.frame(key=True))
+    for step in range(1, 601):
+        now, answer = 100 + step / 20, bool(call.said(rtcp.KeyFrameRequest))
+        requests += answer
+        call.source.sequence += step % 7 == 0  # lost, and nobody knows what it was
+        call.source.picture += step % 7 == 0
+        call.send(*call.source.frame(key=answer), now=now)
+        call.plane.tick(now)
+    assert 5 <= requests <= 30 / REPAIR_INTERVAL
+
+
+def test_a_subscriber_asks_for_itself_when_packets_are_lost_for_good():
+    call = Call()
+    call.send(*call.source.frame(key=True))
+    call.source.frame()
+    for step in range(1, 100):
+        call.send(*call.source.frame(), now=100 + step * 0.05)
+        call.plane.tick(100 + step * 0.05)
+    assert call.said(rtcp.KeyFrameRequest) == []
 
 
 def test_lost_sound_is_not_asked_for_but_late_sound_is_forwarded():

@@ -14,6 +14,7 @@ from tests.support.plane import (
     PROFILES,
     House,
     Peer,
+    Tap,
     Vp8Source,
     audio_up,
     down_of,
@@ -408,24 +409,6 @@ def test_statistics_tell_rates_sizes_and_losses():
     call.sources[0].frame()
     call.frame()
     assert call.plane.up_stats()[0].lost == 2
-
-
-class Tap:
-    """Writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.layers: list[tuple[int, str, int, str, int]] = []
-        self.packets: list[tuple[int, bytes, float]] = []
-        self.reports: list[tuple[int, int, int]] = []
-
-    def layer(self, ssrc: int, rid: str, payload_type: int, mime_type: str, clock_rate: int) -> None:
-        self.layers.append((ssrc, rid, payload_type, mime_type, clock_rate))
-
-    def rtp(self, ssrc: int, packet: bytes, arrival: float) -> None:
-        self.packets.append((ssrc, packet, arrival))
-
-    def sender_report(self, ssrc: int, ntp: int, rtp: int, arrival: float) -> None:
-        self.reports.append((ssrc, ntp, rtp))
 
 
 def test_a_tap_reads_the_layers_it_may_and_gets_a_key_frame():
