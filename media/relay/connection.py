@@ -141,10 +141,9 @@ class Connection:
             self._outbox.put(response)
 
     def close_signalling(self, code: CloseCode, reason: str) -> None:
-        """Send what waits, then close the WebSocket."""
+        """Send what waits, then close the WebSocket. It stays attached until its end has been noticed."""
         if self._outbox is not None:
             self._outbox.finish(code, reason)
-            self._outbox = None
 
     @property
     def media_alive(self) -> bool:

@@ -132,8 +132,8 @@ class Distribution:
         """Once a second: what lines carry, and layers that nobody has watched for a while."""
         for connection in self._members.values():
             self._look_line(connection, measures, now)
-        for track in self._tracks.values():
-            self._look_dynacast(track)
+        for sid in [sid for sid, state in self._dynacast.items() if state.waiting]:
+            self._look_dynacast(self._tracks[sid])
 
     def _look_line(self, connection: Connection, measures: Measures, now: float) -> None:
         videos = [s for s in connection.subscriptions.values() if s.track.kind == "video" and s.agreed is not None]

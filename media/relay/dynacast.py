@@ -17,6 +17,11 @@ class Dynacast:
         self.announced: int = models.HIGH  # clients begin with everything
         self._lower_since: float | None = None
 
+    @property
+    def waiting(self) -> bool:
+        """A pause is running."""
+        return self._lower_since is not None
+
     def look(self, wanted: int, now: float) -> bool:
         """`wanted`: the best quality somebody uses, -1 for none; monotonic seconds. True: announce it anew."""
         if wanted >= self.announced:

@@ -140,7 +140,8 @@ class Relay:
         self._tick()
 
     async def stop(self) -> None:
-        """End every room and close the ports."""
+        """End every room and close the ports; whoever comes from now on is asked to try again."""
+        self.registry.stopping = True
         for room in self.registry:
             self.registry.close(room, models.SERVER_SHUTDOWN)
         if self._timer is not None:

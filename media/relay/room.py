@@ -191,7 +191,9 @@ class Room:
         """A WebSocket broke without a leave request. Only those who were really there may come back to it."""
         if not connection.detach(outbox) or self.members.get(connection.participant.identity) is not connection:
             return
-        if connection.participant.active and connection.media_alive:
+        if outbox.overflowed:
+            self.remove(connection, models.CONNECTION_TIMEOUT, tell=False)
+        elif connection.participant.active and connection.media_alive:
             connection.lost(self._env.clock.monotonic())
         else:
             self.remove(connection, _gone(connection), tell=False)
@@ -387,9 +389,11 @@ class Room:
         return not self.members and now - self._empty_since >= timeout
 
     def close(self, reason: models.DisconnectReason) -> None:
-        """Everybody leaves."""
+        """Everybody leaves. When the service stops they are asked to come back: it may only be a restart."""
+        stopping = reason == models.SERVER_SHUTDOWN
+        action = rtc.LeaveRequest.RECONNECT if stopping else rtc.LeaveRequest.DISCONNECT
         for member in list(self.members.values()):
-            self.remove(member, reason)
+            self.remove(member, reason, action)
         self.calls.abandon()
         self.closed = True
 

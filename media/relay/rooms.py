@@ -33,6 +33,7 @@ class Rooms:
         self._env = environment
         self._listener = listener
         self._rooms: dict[str, tuple[Room, Requests]] = {}
+        self.stopping = False  # nobody new
 
     def __iter__(self) -> Iterator[Room]:
         return iter([room for room, _ in self._rooms.values()])
@@ -72,6 +73,8 @@ class Rooms:
 
     def check_enter(self, grants: Grants) -> None:
         """Is there a place for this participant? Raises `CallerError`."""
+        if self.stopping:
+            raise CallerError("stopping", "the relay is stopping; try again in a moment", status=503)
         room = self.find(grants.room)
         if room is None and not (self._env.settings.rooms.auto_create or grants.room_create):
             raise CallerError("not_found", NO_ROOM, status=404)

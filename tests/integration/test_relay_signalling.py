@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import jwt
@@ -16,6 +17,7 @@ from tests.support.relay import API_KEY, API_SECRET, RunningRelay, running_relay
 from tests.support.signal_client import signalling
 
 ROOM = "council"
+JOIN_OFFER = (Path(__file__).parents[1] / "unit/media/relay/sdp/chromium-single-join.offer").read_text()
 
 
 @pytest.fixture
@@ -231,6 +233,24 @@ async def test_closing_a_room_tells_everybody_why(relay: RunningRelay) -> None:
         assert (leave.reason, leave.action) == (models.ROOM_DELETED, rtc.LeaveRequest.DISCONNECT)
         assert await alice.end() not in (None, 1000)
     assert relay.control.rooms() == ()
+
+
+async def test_a_stopping_relay_asks_everybody_to_come_back_and_lets_nobody_in(relay: RunningRelay) -> None:
+    async with signalling(relay, relay.token("alice", ROOM)) as alice, aiohttp.ClientSession() as session:
+        await alice.next("join")
+        await relay.control.stop()
+        leave = await alice.next("leave")
+        assert (leave.reason, leave.action) == (models.SERVER_SHUTDOWN, rtc.LeaveRequest.RECONNECT)
+        params = {"access_token": relay.token("alice", ROOM)}
+        async with session.get(relay.http + "/rtc/validate", params=params) as answer:
+            assert answer.status == 503
+
+
+async def test_a_join_request_that_is_not_compressed_fits(relay: RunningRelay) -> None:
+    join = rtc.JoinRequest(publisher_offer=rtc.SessionDescription(type="offer", sdp=JOIN_OFFER, id=1))
+    async with signalling(relay, relay.token("alice", ROOM), single=True, join=join) as alice:
+        await alice.next("join")
+        assert (await alice.next("answer")).id == 1
 
 
 async def test_tokens_are_refreshed_before_they_expire() -> None:

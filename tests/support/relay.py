@@ -19,6 +19,7 @@ from aiohttp import web
 from media.relay import tokens
 from media.relay.relay import Relay
 from media.relay.seams import Grants, ParticipantFacts, RoomFacts, TrackFacts
+from media.relay.service import REQUEST_LINE
 from media.relay.settings import RelaySettings
 from palabre.base.clock import SystemClock
 from palabre.base.errors import CallerError
@@ -132,7 +133,9 @@ async def running_relay(*, static: Mapping[str, Path] | None = None, **settings:
     app.router.add_get("/", _alive)
     for prefix, folder in (static or {}).items():
         app.router.add_static(prefix, folder)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=1.0, max_line_size=REQUEST_LINE, max_field_size=REQUEST_LINE
+    )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -255,6 +255,16 @@ def test_an_empty_request_changes_nothing() -> None:
     assert not alice.connection.closed
 
 
+def test_a_client_that_asks_for_a_broken_connection_may_come_back() -> None:
+    world = World()
+    alice = world.join("alice")
+    alice.request(simulate=rtc.SimulateScenario(node_failure=True))
+    alice.cut()
+    assert alice.connection.lost_at is not None
+    alice.resume()
+    assert alice.connection.lost_at is None
+
+
 def test_limits_on_tracks_hold() -> None:
     alice = World(limits={"tracks": 2}).join("alice")
     assert alice.publish()
