@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ class Observer:
 
     closed: list[str] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)  # on which channel each message came
     opened: list[str] = field(default_factory=list)
     connected: bool = False
 
@@ -38,6 +39,7 @@ class Observer:
 
     def channel_message(self, label: str, payload: bytes) -> None:
         self.messages.append(payload)
+        self.labels.append(label)
 
 
 @dataclass
@@ -86,10 +88,13 @@ class Relay:
             for datagram in datagrams:
                 stranger.sendto(datagram, (host, int(port)))
 
-    async def until_dropped(self, reason: str, count: int = 1) -> None:
-        async with asyncio.timeout(10):
-            while self.ports.drops().get(reason, 0) < count:  # noqa: ASYNC110 - a counter tells nobody
+    async def until(self, condition: Callable[[], object], *, seconds: float = 10) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - counters and observers tell nobody
                 await asyncio.sleep(0.02)
+
+    async def until_dropped(self, reason: str, count: int = 1) -> None:
+        await self.until(lambda: self.ports.drops().get(reason, 0) >= count)
 
 
 @asynccontextmanager

@@ -213,7 +213,10 @@ async def test_a_tcp_connection_that_proves_nothing_is_closed(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("frame", [b"", b"\x16\xfe\xfd" + bytes(20), b"\x80" + bytes(20)])
-async def test_a_tcp_connection_that_does_not_begin_with_a_check_is_closed(frame: bytes) -> None:
+async def test_a_tcp_connection_that_does_not_begin_with_a_check_is_closed(
+    frame: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "UNPROVED_SECONDS", 3600.0)
     async with running() as relay:
         stranger = DirectIce("tcp")
         await stranger.open(relay.ports)
@@ -221,7 +224,8 @@ async def test_a_tcp_connection_that_does_not_begin_with_a_check_is_closed(frame
         await ended(stranger.socket)
 
 
-async def test_a_tcp_connection_that_guesses_is_closed() -> None:
+async def test_a_tcp_connection_that_guesses_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "UNPROVED_SECONDS", 3600.0)
     async with running() as relay:
         guesser = DirectIce("tcp")
         await guesser.open(relay.ports)

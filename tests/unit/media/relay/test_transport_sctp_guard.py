@@ -42,6 +42,13 @@ def test_a_parameter_with_an_impossible_length_is_refused(kind: int, length: int
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 65535])
+@pytest.mark.parametrize("kind", [1, 2])
+def test_so_is_one_behind_the_numbers_of_an_init(kind: int, length: int) -> None:
+    with pytest.raises(SctpError, match="parameter length"):
+        check(packet(chunk(kind, bytes(16) + struct.pack("!HH", 1, length))))
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 65535])
 def test_a_chunk_with_an_impossible_length_is_refused(length: int) -> None:
     with pytest.raises(SctpError, match="chunk length"):
         check(packet(chunk(4, b"", length=length)))
