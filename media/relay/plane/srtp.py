@@ -30,8 +30,9 @@ PROFILES = {
 _REASONS = {2: "srtp_malformed", 7: "srtp_authentication", 8: "srtp_malformed", 9: "srtp_replay", 10: "srtp_replay"}
 
 _NEEDED = ("srtp_protect", "srtp_protect_rtcp", "srtp_unprotect", "srtp_unprotect_rtcp")
-if missing := [name for name in _NEEDED if not hasattr(lib, name)]:
-    raise ImportError(f"this pylibsrtp does not bind {', '.join(missing)}; Palabre is built for pylibsrtp 1.0")
+_missing = [name for name in _NEEDED if not hasattr(lib, name)] + ["_srtp"] * (not hasattr(Session(), "_srtp"))
+if _missing:
+    raise ImportError(f"pylibsrtp lacks {', '.join(_missing)}: Palabre is built for pylibsrtp 1.0")
 
 
 class SrtpError(PeerError):
