@@ -79,7 +79,7 @@ async def test_calls_and_long_texts_pass(relay: RunningRelay, single: bool) -> N
         await bob.join(relay, ROOM, single=single)
         await alice.join(relay, ROOM, single=single)
 
-        @bob.room.local_participant.register_rpc_method("greet")
+        @bob.room.local_participant.register_rpc_method("greet")  # type: ignore[arg-type]
         async def greet(call: rtc.RpcInvocationData) -> str:
             return f"hello {call.payload}"
 

@@ -96,13 +96,14 @@ class Person:
         self._watches: dict[tuple[str, int], asyncio.Task[None]] = {}
         self.room.on("track_subscribed", self._subscribed)
         self.room.on("data_received", self._received)
-        for name in (
+        names: Any = (
             "participant_connected", "participant_disconnected", "disconnected", "reconnecting", "reconnected",
             "track_published", "track_unpublished", "track_unsubscribed", "track_muted", "track_unmuted",
             "participant_attributes_changed", "participant_metadata_changed", "participant_permissions_changed",
             "active_speakers_changed", "room_metadata_changed", "local_track_unpublished",
-        ):  # fmt: skip
-            self.room.on(name, lambda *args, name=name: self.events.append((name, *map(_short, args))))
+        )  # fmt: skip
+        for event in names:
+            self.room.on(event, lambda *args, event=event: self.events.append((event, *map(_short, args))))
         self.room.register_text_stream_handler("long", self._text)
 
     def saw(self, name: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from livekit.protocol import models, rtc
+from pydantic import SecretStr
 
 from media.relay.connection import Connection
 from media.relay.environment import Environment
@@ -163,11 +164,11 @@ class World:
         self.listener = Recorder()
         self.timers: list[tuple[float, Callable[[], None], _Timer]] = []
         self.environment = Environment(
-            settings=RelaySettings(api_keys={"key": "secret-secret-secret-secret-secret"}, **settings),  # type: ignore[arg-type]
+            settings=RelaySettings(api_keys={"key": SecretStr("secret-secret-secret-secret-secret")}, **settings),
             clock=self.clock,
             tasks=_Tasks(),  # type: ignore[arg-type]
             plane=self.plane,  # type: ignore[arg-type]
-            make_transport=lambda observer: FakeTransport(observer, self.plane),  # type: ignore[arg-type, return-value]
+            make_transport=lambda observer: FakeTransport(observer, self.plane),
             candidates=lambda: ("candidate:1 1 udp 1 192.0.2.1 7882 typ host",),
             later=self._later,
         )

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from livekit.protocol import models
@@ -121,9 +122,9 @@ def test_turn_credentials_are_those_of_coturn() -> None:
 
 
 def test_settings_refuse_what_they_do_not_know() -> None:
-    good = {"api_keys": {"key": "secret"}}
+    good: dict[str, Any] = {"api_keys": {"key": "secret"}}
     assert RelaySettings(**good).secrets == {"key": "secret"}
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {},
         {"api_keys": {}},
         {"api_keys": {"key": ""}},
@@ -131,9 +132,10 @@ def test_settings_refuse_what_they_do_not_know() -> None:
         {**good, "port": 1},
         {**good, "turn": {"urls": ["http://x"], "secret": "s"}},
         {**good, "rooms": {"empty_timeout": -1}},
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(ValidationError):
-            RelaySettings(**wrong)  # type: ignore[arg-type]
+            RelaySettings(**wrong)
 
 
 def test_a_join_response_of_a_single_connection_is_publisher_primary() -> None:

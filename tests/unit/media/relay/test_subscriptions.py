@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from livekit.protocol import models
 
@@ -21,7 +23,7 @@ LAYERS = [
 ]
 
 
-def subscription(**request: object) -> Subscription:
+def subscription(**request: Any) -> Subscription:
     track = announced(layers=LAYERS, width=1280, height=720, **request)
     track.carried_by(AgreedUp("1", "video", Codec(96, "VP8", 90000, 97, True), (), ("q", "h", "f"), ()))
     return Subscription(1, track, 1, 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from livekit.protocol import models, rtc
 
@@ -23,8 +25,8 @@ CAMERA_CID = "b2a31929-1df7-4df5-be41-d00c4962e970"  # of the Chromium capture
 MICROPHONE_CID = "641898d2-6b90-439f-a30d-abc4525867fb"
 
 
-def announced(cid: str = "cid", *, video: bool = True, **request: object) -> PublishedTrack:
-    values: dict[str, object] = {
+def announced(cid: str = "cid", *, video: bool = True, **request: Any) -> PublishedTrack:
+    values: dict[str, Any] = {
         "cid": cid,
         "type": models.VIDEO if video else models.AUDIO,
         "source": models.CAMERA if video else models.MICROPHONE,
@@ -67,7 +69,7 @@ def test_the_first_announced_codec_counts(codec: str, name: str) -> None:
     ],
     ids=lambda request: next(iter(request)),
 )
-def test_what_makes_no_sense_is_refused(request_: dict[str, object]) -> None:
+def test_what_makes_no_sense_is_refused(request_: dict[str, Any]) -> None:
     with pytest.raises(TrackRefusedError):
         announced(**request_)
 
