@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 from livekit.protocol import models
 
+from media.relay.datachannels import from_server
 from media.relay.environment import Environment
 from media.relay.measures import Meter
 from media.relay.metrics import DROPS, PARTICIPANTS, ROOMS
@@ -231,7 +232,7 @@ class Relay:
         found.update(participant)
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
-        self.registry.get(room).send_user_data(payload, topic, to)
+        self.registry.get(room).send_packet(from_server(payload, topic, frozenset(to)))
 
     def open_tap(self, room: str, identity: str, track_sid: str, sink: TapSink, *, max_layer: int = 1) -> Tap:
         found = self.registry.get(room)

@@ -13,7 +13,7 @@ from livekit.protocol import models, rtc
 
 from media.relay import greeting, permissions, quality, tokens
 from media.relay.connection import Connection
-from media.relay.datachannels import DATA_TRACK, Routed, from_server
+from media.relay.datachannels import DATA_TRACK, Routed
 from media.relay.distribution import Distribution
 from media.relay.environment import Environment
 from media.relay.join import JoinRequest
@@ -320,9 +320,6 @@ class Room:
             participant = member.participant
             if member is not sender and participant.visible and routed.reaches(participant.identity, participant.sid):
                 member.send_data(routed.label, routed.payload)
-
-    def send_user_data(self, payload: bytes, topic: str, to: tuple[str, ...]) -> None:
-        self.send_packet(from_server(payload, topic, frozenset(to)))
 
     def frame_received(self, connection: Connection, frame: bytes) -> None:
         sid = connection.participant.data_tracks.named_in(frame)

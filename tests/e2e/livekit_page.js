@@ -7,7 +7,14 @@ window.rooms = {};
 window.events = [];
 
 window.join = async (identity, token, url, options = {}) => {
-  const room = new L.Room({ adaptiveStream: false, dynacast: false, ...options });
+  const { passphrase, ...others } = options;
+  const keyProvider = new L.ExternalE2EEKeyProvider();
+  const encryption = passphrase && { keyProvider, worker: new Worker("/livekit-client/livekit-client.e2ee.worker.js") };
+  const room = new L.Room({ adaptiveStream: false, dynacast: false, encryption: encryption || undefined, ...others });
+  if (passphrase) {
+    await keyProvider.setKey(passphrase);
+    await room.setE2EEEnabled(true);
+  }
   window.rooms[identity] = room;
   room.received = [];
   for (const name of ["reconnecting", "reconnected", "signalReconnecting", "disconnected", "trackSubscribed", "trackUnsubscribed", "trackMuted", "trackUnmuted", "roomMetadataChanged", "recordingStatusChanged", "participantPermissionsChanged", "localTrackUnpublished"])

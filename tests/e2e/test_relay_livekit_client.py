@@ -240,6 +240,22 @@ async def test_other_codecs_are_forwarded(tabs: list[Tab], codec: str) -> None:
     await ben.sees("ann", RED[1])
 
 
+async def test_media_encrypted_end_to_end_are_forwarded_to_those_who_have_the_key(
+    relay: RunningRelay, tabs: list[Tab], chromium: Browser
+) -> None:
+    ann, ben = tabs
+    eve = Tab(relay, await (await chromium.new_context()).new_page(), "eve")
+    for tab, passphrase in ((ann, "the right one"), (ben, "the right one"), (eve, "a wrong one")):
+        await tab.join(single=True, options={"passphrase": passphrase})
+    await ann.call("publish", RED[0], 440)
+    await ben.sees("ann", RED[1], width=1280)
+    await ben.hears("ann", 440)
+    await ben.run("publications('ben', 'ann').forEach((p) => p.kind === 'video' && p.setVideoQuality(0))")
+    await ben.sees("ann", RED[1], width=320)
+    assert all(track.encrypted for track in relay.control.tracks(ROOM, "ann"))
+    assert await eve.page.evaluate("who => look(who)", "eve<ann:camera") is None
+
+
 async def test_what_the_page_shows_follows_the_server(relay: RunningRelay, tabs: list[Tab]) -> None:
     ann, ben = tabs
     await ann.join(single=True)
