@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import structlog
 from mautrix.api import Method, Path
+from mautrix.crypto import OlmAccount
 from mautrix.crypto.store import PgCryptoStore
 from mautrix.errors import EncryptionError, GroupSessionWithheldError, MatrixError
 from mautrix.types import (
@@ -38,7 +39,7 @@ from olm.group_session import OlmGroupSessionError
 from olm.session import OlmSessionError
 
 from appservice.api import HomeserverApi
-from appservice.device import CryptoRooms, DeviceClient, Machine
+from appservice.device import CryptoRooms, DeviceClient, Machine, start_over
 from appservice.events import RoomEvent, as_int, as_object, as_text, as_texts, decode_json
 from appservice.roomstore import RoomStore
 from palabre.base.database import Database, transaction
@@ -94,7 +95,6 @@ class Encryption:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._arrived: list[str] = []
         self._since: SyncToken | None = None
-        self._display_name = ""
         self._rooms = rooms
         self.machine = Machine(self._client, self._store, CryptoRooms(rooms), self._arrived.append, self._rooms_changed)
 
@@ -103,22 +103,24 @@ class Encryption:
         return str(self._client.device_id)
 
     async def start(self, display_name: str) -> None:
-        """Make the device known to the homeserver with its keys, or find it there. Other devices of the bot are
-        deleted: there is one bot process, so they are left over from a lost database.
+        """Make the device known to the homeserver with its keys, or find it there.
+
+        A device that somebody deleted, or whose keys there are not ours (a restored backup), is followed by a new one.
+        Other devices of the bot are deleted: there is one bot process, so they are left over.
         """
-        self._display_name = display_name
+        self._client.api.as_device_id = None  # the homeserver refuses requests in the name of a device that is gone
         await PgCryptoStore.upgrade_table.upgrade(self._database)
+        account = await self._store.get_account()
+        if account is None or (account.shared and not await self._is_published(account)):
+            await start_over(self._store)
         self._since = await self._store.get_next_batch() or None  # before put_account, which would empty it
-        if await self._store.get_account() is None:
-            await self._store.delete()  # sessions of an account that is lost would encrypt for nobody
         await self.machine.load()
-        device_id = await self._store.get_device_id()
-        await self._client.create_device_msc4190(device_id or await self._choose_device(), display_name)
-        if not await self._keys_are_published():
-            self.machine.own_account.shared = False
+        device_id = await self._store.get_device_id() or await self._choose_device()
+        await self._client.create_device_msc4190(device_id, display_name)
+        if not self.machine.own_account.shared:
             await self.machine.share_keys()
             await self.machine.upload_fallback_key()
-            await self._delete_other_devices()
+        await self._delete_other_devices()
 
     async def decrypt(self, event: RoomEvent) -> Decrypted:
         """Raises `MissingKeyError` or `UndecryptableError`. The same event decrypts again, another one with its
@@ -245,21 +247,12 @@ class Encryption:
         await self._store.put_device_id(device_id)
         return device_id
 
-    async def _keys_are_published(self) -> bool:
-        """Whether the homeserver shows our device with the keys that we hold. Another device's keys under our name
-        (a restored backup) are taken off by deleting that device.
-        """
-        user = self._client.mxid
+    async def _is_published(self, account: OlmAccount) -> bool:
+        """Whether the homeserver shows our device with the account's keys."""
+        user, device_id = self._client.mxid, await self._store.get_device_id()
         published = await self._client.query_keys([user])
-        device = published.device_keys.get(user, {}).get(self._client.device_id)
-        if device is None:
-            return False
-        mine = self.machine.own_account
-        if (device.ed25519, device.curve25519) == (mine.signing_key, mine.identity_key):
-            return bool(mine.shared)
-        await self._delete_device(self.device_id)
-        await self._client.create_device_msc4190(self.device_id, self._display_name)
-        return False
+        device = published.device_keys.get(user, {}).get(device_id or DeviceID(""))
+        return device is not None and (device.ed25519, device.curve25519) == (account.signing_key, account.identity_key)
 
     async def _delete_other_devices(self) -> None:
         answer = as_object(await self._client.api.request(Method.GET, Path.v3.devices))
@@ -267,10 +260,7 @@ class Encryption:
         for device in devices if isinstance(devices, list) else []:
             name = as_text(as_object(device).get("device_id"))
             if name and name != self.device_id:
-                await self._delete_device(name)
-
-    async def _delete_device(self, device_id: str) -> None:
-        await self._client.api.request(Method.DELETE, Path.v3.devices[device_id])
+                await self._client.api.request(Method.DELETE, Path.v3.devices[name])
 
     def _rooms_changed(self, rooms: Collection[str]) -> None:
         for room_id in rooms:

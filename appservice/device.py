@@ -28,7 +28,6 @@ from mautrix.types import (
     RoomEncryptionStateEventContent,
     RoomID,
     SessionID,
-    TrustState,
     UserID,
 )
 
@@ -215,9 +214,13 @@ class CryptoRooms(StateStore):
         return [RoomID(room) for room in await self._rooms.rooms_of(user_id)]
 
 
-def trust_needed(*, cross_signed_only: bool) -> TrustState:
-    """What a device must be to get room keys."""
-    return TrustState.CROSS_SIGNED_UNTRUSTED if cross_signed_only else TrustState.UNVERIFIED
+async def start_over(store: PgCryptoStore) -> None:
+    """Forget the account and its sessions, which would encrypt for nobody; room keys that were received stay."""
+    await store.delete()
+    store._account = None
+    store._device_id = DeviceID("")
+    store._sync_token = None
+    store._olm_cache.clear()
 
 
 class _HideUsers(logging.Filter):

@@ -48,17 +48,35 @@ async def sync_keys(
     called whenever the homeserver did, at least every `WAIT_MILLISECONDS`.
     """
     while True:
-        query = {"filter": _FILTER, "set_presence": "offline", "timeout": "0"}
-        if encryption.since:
-            query |= {"since": encryption.since, "timeout": str(WAIT_MILLISECONDS)}
         try:
-            answer = await api.request(Method.GET, Path.v3.sync, query_params=query)
+            await _sync_once(api, encryption, arrived, answered)
         except MatrixRequestError as problem:
             log.warning("the homeserver refused to sync", errcode=problem.errcode, status=problem.http_status)
             await asyncio.sleep(PAUSE_AFTER_REFUSAL)
-            await repair()
-            continue
-        answered()
-        keys = await encryption.take_in(answer)
-        if keys:
-            await arrived(keys)
+            await _try(repair)
+        except Exception:
+            log.exception("syncing keys failed, trying again")
+            await asyncio.sleep(PAUSE_AFTER_REFUSAL)
+
+
+async def _sync_once(
+    api: HomeserverApi,
+    encryption: Encryption,
+    arrived: Callable[[list[str]], Awaitable[None]],
+    answered: Callable[[], None],
+) -> None:
+    query = {"filter": _FILTER, "set_presence": "offline", "timeout": "0"}
+    if encryption.since:
+        query |= {"since": encryption.since, "timeout": str(WAIT_MILLISECONDS)}
+    answer = await api.request(Method.GET, Path.v3.sync, query_params=query)
+    answered()
+    keys = await encryption.take_in(answer)
+    if keys:
+        await arrived(keys)
+
+
+async def _try(repair: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await repair()
+    except Exception:
+        log.exception("the bot's device could not be repaired")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from typing import Any
+from urllib.parse import quote
 
 import nio
 import pytest
 from aiohttp import ClientSession
 
+from appservice import keysync
 from appservice.identity import IdentityLostError
 from palabre.demo.matrix_user import MatrixUser
 from tests.support.bot import RunningBot, StartBot
@@ -234,3 +236,25 @@ async def test_a_message_is_not_believed_to_be_from_somebody_else(start_bot: Sta
     asked = await alice.send(room, "!palabre status")
     await obeyed(alice, room, asked)
     assert [command.name for command in bot.handler.commands] == ["status"]
+
+
+async def test_a_device_that_was_deleted_is_followed_by_a_new_one(
+    start_bot: StartBot, matrix_user: MakeUser, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(keysync, "PAUSE_AFTER_REFUSAL", 0.1)
+    bot, alice = await start_bot(), await matrix_user("alice")
+    room = await talk(bot, alice)
+    before = signers(await published(bot, alice), bot)
+    token, user = bot.settings.as_token.get_secret_value(), quote(bot.bot.user_id)
+    path = f"/_matrix/client/v3/devices/{bot.bot.device_id}?user_id={user}"
+    await asyncio.to_thread(alice.homeserver.request, "DELETE", path, token=token)
+
+    def known() -> set[str]:
+        return {device.id for device in alice.client.device_store.active_user_devices(bot.bot.user_id)}
+
+    await alice.until(lambda: bool(known() - before[1]))
+    asked = await alice.send(room, "!palabre status")
+    await obeyed(alice, room, asked)
+    after = signers(await published(bot, alice), bot)
+    assert after[0] == before[0]  # the same identity
+    assert after[1] == after[2] == {bot.bot.device_id} != before[1]
