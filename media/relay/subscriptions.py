@@ -28,7 +28,8 @@ class Wish:
 
     @classmethod
     def of(cls, settings: rtc.UpdateTrackSettings) -> Wish:
-        return cls(settings.disabled, settings.quality, settings.width, settings.height)
+        off = settings.disabled or settings.quality == models.OFF
+        return cls(off, settings.quality, settings.width, settings.height)
 
 
 @dataclass(eq=False)
@@ -50,14 +51,13 @@ def wanted_quality(info: models.TrackInfo, wish: Wish) -> int:
         return OFF
     if not wish.height or not wish.width:
         return min(wish.quality, models.HIGH)
-    layers = sorted(info.layers, key=lambda layer: layer.height)
-    heights = [layer.height for layer in layers if layer.height]
-    if not heights:
+    layers = sorted((layer for layer in info.layers if layer.height), key=lambda layer: (layer.height, layer.quality))
+    large_enough = [layer for layer in layers if layer.height >= wish.height * SIZE_TOLERANCE]
+    if not large_enough:
         return models.HIGH
-    for position, (layer, height) in enumerate(zip(layers, heights, strict=False)):
-        if height >= wish.height * SIZE_TOLERANCE and height != next(iter(heights[position + 1 :]), 0):
-            return min(layer.quality, models.HIGH)
-    return min(layers[-1].quality, models.HIGH)
+    # Of layers of the same size (screens differ in frame rate) the best.
+    best = max(layer.quality for layer in large_enough if layer.height == large_enough[0].height)
+    return min(best, models.HIGH)
 
 
 def layer_to_send(subscription: Subscription, cap: int) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from livekit.protocol import models, rtc
 
 from media.relay.measures import Measures
 from media.relay.plane.api import Codec
+from media.relay.sdp import SdpError
 from tests.support.relay_fakes import FakeClient, World
 
 both_modes = pytest.mark.parametrize("single", [False, True], ids=["dual", "single"])
@@ -364,3 +367,55 @@ def test_the_fake_negotiates_the_codec_that_it_offers() -> None:
     world.join("alice").publish()
     ((_, spec),) = world.plane.ups.values()
     assert spec.codecs == (Codec(96, "VP8", 90000, -1, False),)
+
+
+def _random_message(message: Any, chance: random.Random, depth: int = 0) -> None:
+    """Fill some fields with anything that their types allow."""
+    for field in message.DESCRIPTOR.fields:
+        if chance.random() < 0.4 or (field.message_type and depth > 2):
+            continue
+        if field.message_type and field.message_type.GetOptions().map_entry:
+            continue
+        values = [_random_value(field, message, chance, depth) for _ in range(chance.randrange(3))]
+        if field.message_type is None and field.is_repeated:
+            getattr(message, field.name).extend(values)
+        elif field.message_type is None and values:
+            setattr(message, field.name, values[0])
+
+
+def _random_value(field: Any, message: Any, chance: random.Random, depth: int) -> Any:
+    if field.message_type is not None:
+        target = getattr(message, field.name)
+        _random_message(target.add() if field.is_repeated else target, chance, depth + 1)
+        return None
+    if field.enum_type is not None:
+        return chance.choice(field.enum_type.values).number
+    if field.cpp_type == field.CPPTYPE_STRING:
+        text = chance.choice(["", "bob", "TR_x", "v=0\r\nm=audio 9 X 0\r\n", "é" * 9, "x" * 5000])
+        return text.encode() if field.type == field.TYPE_BYTES else text
+    if field.cpp_type == field.CPPTYPE_BOOL:
+        return chance.random() < 0.5
+    if field.cpp_type in (field.CPPTYPE_DOUBLE, field.CPPTYPE_FLOAT):
+        return chance.choice([0.0, -1.0, float("nan")])
+    return chance.choice([0, 1, 2, 65535, 2**31 - 1])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_request_raises_anything_but_that_a_description_is_unusable(seed: int) -> None:
+    chance = random.Random(seed)
+    world = World()
+    world.join("bob").publish()
+    alice = world.join("alice", single=seed % 2 == 0, can_update_own_metadata=True)
+    for field in list(rtc.SignalRequest.DESCRIPTOR.oneofs_by_name["message"].fields) * 5:
+        request = rtc.SignalRequest()
+        if field.message_type is None:
+            request.ping = 1
+        else:
+            getattr(request, field.name).SetInParent()
+            _random_message(getattr(request, field.name), chance)
+        if alice.connection.closed:
+            alice = world.join("alice", single=seed % 2 == 0, can_update_own_metadata=True)
+        with contextlib.suppress(SdpError):
+            alice._requests.handle(alice.connection, request)
+    world.settle()
+    alice.sees()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from livekit.protocol import models
+from livekit.protocol import models, rtc
 
 from media.relay import dynacast
 from media.relay.dynacast import Dynacast
@@ -45,6 +45,18 @@ def subscription(**request: Any) -> Subscription:
 )
 def test_the_smallest_layer_that_fills_the_element_is_enough(wish: Wish, quality: int) -> None:
     assert wanted_quality(subscription().track.info, wish) == quality
+
+
+def test_layers_without_a_size_say_nothing_and_of_equal_ones_the_best_counts() -> None:
+    wish = Wish(width=320, height=180)
+    assert wanted_quality(announced(layers=[models.VideoLayer(quality=models.LOW)]).info, wish) == models.HIGH
+    same = [models.VideoLayer(quality=quality, height=720) for quality in (models.HIGH, models.LOW)]
+    assert wanted_quality(announced(layers=same).info, wish) == models.HIGH
+
+
+def test_a_setting_of_quality_off_is_off() -> None:
+    assert Wish.of(rtc.UpdateTrackSettings(quality=models.OFF)).disabled
+    assert not Wish.of(rtc.UpdateTrackSettings(quality=models.LOW)).disabled
 
 
 def test_a_muted_track_a_disabled_one_and_a_poor_line_get_less() -> None:
