@@ -406,7 +406,8 @@ def test_no_request_raises_anything_but_that_a_description_is_unusable(seed: int
     world = World()
     world.join("bob").publish()
     alice = world.join("alice", single=seed % 2 == 0, can_update_own_metadata=True)
-    for field in list(rtc.SignalRequest.DESCRIPTOR.oneofs_by_name["message"].fields) * 5:
+    fields: list[Any] = list(rtc.SignalRequest.DESCRIPTOR.oneofs_by_name["message"].fields)
+    for field in fields * 5:
         request = rtc.SignalRequest()
         if field.message_type is None:
             request.ping = 1
