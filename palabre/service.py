@@ -18,6 +18,7 @@ import bridge.schema
 from appservice.bot import Bot
 from bridge.service import BridgeService
 from media.relay.relay import Relay
+from media.relay.service import REQUEST_LINE
 from palabre import __version__
 from palabre.base.clock import Clock, SystemClock
 from palabre.base.database import Database, open_database
@@ -101,7 +102,7 @@ class Service:
         root.add_subapp("/_matrix/app", self.bot.app())
         self.relay.mount(root)
         mount(root, web_settings(self._settings), self.bridge, self._clock, dev=self._dev, version=__version__)
-        self._runner = http_server.AppRunner(root, access_log=None)
+        self._runner = http_server.AppRunner(root, access_log=None, max_line_size=REQUEST_LINE)
         await self._runner.setup()
         await http_server.TCPSite(self._runner, self._settings.listen.host, self._settings.listen.port).start()
         self.port = self._runner.addresses[0][1]

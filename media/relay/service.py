@@ -30,9 +30,9 @@ log = structlog.get_logger("relay")
 
 # Pages of any origin may connect: tokens decide, no cookie is looked at.
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*"}
-# The server's limit on request lines and headers has to be at least this: the join request of a browser that can't
+# The server's limit on request lines has to be at least this: the join request of a browser that can't
 # compress holds an offer of 20 kB in base64. aiohttp's own default is 8 kB.
-REQUEST_LINE = 64 * 1024  # bytes, for `AppRunner(…, max_line_size=, max_field_size=)`
+REQUEST_LINE = 64 * 1024  # bytes, for `AppRunner(…, max_line_size=)`
 HEARTBEAT = 20.0  # seconds between WebSocket pings; a peer that is gone is noticed in 30
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

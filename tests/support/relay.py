@@ -133,9 +133,7 @@ async def running_relay(*, static: Mapping[str, Path] | None = None, **settings:
     app.router.add_get("/", _alive)
     for prefix, folder in (static or {}).items():
         app.router.add_static(prefix, folder)
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=1.0, max_line_size=REQUEST_LINE, max_field_size=REQUEST_LINE
-    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, max_line_size=REQUEST_LINE)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
