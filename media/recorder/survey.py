@@ -68,7 +68,7 @@ def survey(job: RenderJob, key: bytes, transform: Transform | None, tell: Progre
         capture=capture,
         zero=job.started_at,
         duration=duration,
-        people=tuple(sorted((each for each in people if each.present), key=lambda each: each.present[0])),
+        people=tuple(sorted((each for each in people if each.present), key=lambda each: each.present[0][0])),
         users={person.identity: person.user for person in capture.people},
         pictures=pictures,
         sounds=tuple(sounds),

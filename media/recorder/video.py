@@ -1,11 +1,12 @@
 """The picture of one track at each moment of the film: decoded as planned, scaled to its place. No layout, no encoding.
 
 A frame of which packets are missing is not decoded, and neither is what builds on it: the picture stands still until
-the next key frame, at most `FREEZE`. Streaming: one encoded frame is read ahead, however long a camera stays off.
+the next key frame, at most `FREEZE`. Streaming: a second of encoded frames is read ahead, however long it lasts.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping
 from typing import cast
 
@@ -25,9 +26,11 @@ from media.recorder.index import TrackIndex
 from media.recorder.layers import LayerPlan, plan_layers
 from media.recorder.layout import Rect, fit
 from media.recorder.reader import Capture
+from media.recorder.rtp import HOLD
 from media.recorder.spans import Spans, contains, union
 
 FREEZE = 3.0  # seconds: then a smeared picture that heals is better than one that stands
+AHEAD = HOLD + 0.2  # seconds: no frame comes later than the wait for its lost packets
 _DECODERS = {"vp8": "vp8", "vp9": "vp9", "h264": "h264", "av1": "libdav1d"}
 _BT709 = 1  # AVCOL_SPC_BT709
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
@@ -82,22 +85,19 @@ class PictureReader:
         self._plans = plans
         self._decoders = {ssrc: LayerDecoder(codecs[ssrc]) for ssrc in plans}
         self._shown: Spans = union(span for plan in plans.values() for span in plan.show)
-        self._pending: tuple[EncodedFrame, float] | None = None
+        self._waiting: list[tuple[float, int, EncodedFrame]] = []  # a heap: time, order of reading
+        self._read = 0
+        self._newest = float("-inf")  # of the times read so far
         self._picture: VideoFrame | None = None
         self.version = 0  # changes with every new picture
 
     def advance(self, at: float) -> VideoFrame | None:
         """What is seen at `at`; None: nothing, for it is not shown then or has not begun."""
-        while (pending := self._pending or self._fetch()) is not None:
-            frame, time = self._pending = pending
-            if time > at:
-                break
-            self._pending = None
-            plan = self._plans[frame.ssrc]
-            if not contains(plan.decode, time):
-                continue
+        self._read_ahead(at)
+        while self._waiting and self._waiting[0][0] <= at:
+            time, _, frame = heapq.heappop(self._waiting)
             picture = self._decoders[frame.ssrc].decode(frame, time)
-            if picture is not None and contains(plan.show, time):
+            if picture is not None and contains(self._plans[frame.ssrc].show, time):
                 self._picture = picture
                 self.version += 1
         if self._picture is not None and not contains(self._shown, at):
@@ -105,11 +105,19 @@ class PictureReader:
             self.version += 1
         return self._picture
 
-    def _fetch(self) -> tuple[EncodedFrame, float] | None:
-        for frame in self._frames:
-            if frame.ssrc in self._plans:
-                return frame, self._clocks[frame.ssrc].time(frame.timestamp, frame.arrival)
-        return None
+    def _read_ahead(self, at: float) -> None:
+        """A frame of one layer that waited for a lost packet comes after later frames of another: put them in order."""
+        while self._newest < at + AHEAD:
+            frame = next(self._frames, None)
+            if frame is None:
+                return
+            if (plan := self._plans.get(frame.ssrc)) is None:
+                continue
+            time = self._clocks[frame.ssrc].time(frame.timestamp, frame.arrival)
+            self._newest = max(self._newest, time)
+            if contains(plan.decode, time):
+                self._read += 1
+                heapq.heappush(self._waiting, (time, self._read, frame))
 
 
 def open_picture(

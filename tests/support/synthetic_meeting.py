@@ -26,6 +26,7 @@ VIDEO_RATE, AUDIO_RATE = 90_000, 48_000
 PACKET = 1100  # bytes of payload
 DELAY = 0.03  # seconds, the shortest way
 FRAME = 0.02  # seconds of Opus
+LINGER = 0.4  # seconds that a camera still sends after it was switched off: clients are not exact
 NTP_EPOCH = 3_900_000_000.0
 
 Span = tuple[float, float]
@@ -281,7 +282,7 @@ def _stamped(
     paused = True
     for number in range(int((meeting.seconds - guest.joins) * meeting.fps)):
         time = guest.joins + number / meeting.fps
-        if any(start <= time < end for start, end in off):
+        if any(start + LINGER <= time < end for start, end in off):
             paused = True
             continue
         planes = clap.picture(*size, guest.number, number, time)

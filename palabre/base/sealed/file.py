@@ -117,7 +117,8 @@ class SealedFile(io.RawIOBase):
         if not self._writable:
             raise io.UnsupportedOperation("open for reading only")
         source = memoryview(data).cast("B")
-        self._fill(self._position)
+        if source:
+            self._fill(self._position)
         done = 0
         while done < len(source):
             number, start = divmod(self._position, BLOCK)

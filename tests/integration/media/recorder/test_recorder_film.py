@@ -13,7 +13,7 @@ from media.recorder.budget import Budget
 from media.recorder.errors import RecordingError
 from media.recorder.film import FilmError, choose_encoder, verify
 from media.recorder.job import Cut, RenderJob
-from media.recorder.layout import Rect
+from media.recorder.layout import Rect, grid
 from media.recorder.render import render
 from palabre.base.sealed import SealedError, SealedFile, new_key
 from tests.support import film, tones
@@ -72,8 +72,18 @@ def test_what_is_cut_out_is_neither_seen_nor_heard(make, recorded):
     assert tones.heard(sound, 1000, 2.0, 4.0) < 0.02
     assert tones.heard(sound, 600, 2.0, 4.0) > 0.05
     assert tones.heard(sound, 600, 5.0, 7.0) < 0.02
-    seen = film.watch(mp4, lambda _time: {ANA: Rect(0, 0, 640, 360)})[ANA]
-    assert not any(stamp for time, stamp in zip(seen.times, seen.stamps, strict=True) if 5.0 <= time < 7.0)
+    places = {ANA: grid(2, 640, 360)[0], 10 * ANA: Rect(0, 0, 640, 360)}  # beside Bo, and alone
+    seen = film.watch(mp4, lambda _time: places)
+
+    def share(place, start, end):
+        """How often the picture was there."""
+        there = [s is not None for t, s in zip(seen[place].times, seen[place].stamps, strict=True) if start <= t < end]
+        return sum(there) / len(there)
+
+    assert share(ANA, 0.5, 2.0) > 0.9
+    assert share(10 * ANA, 2.0, 4.0) > 0.9
+    assert share(ANA, 5.0, 7.0) == share(10 * ANA, 5.0, 7.0) == 0
+    assert share(ANA, 7.5, 8.0) > 0.9
     assert result.duration == pytest.approx(8.0, abs=0.2)
 
 
