@@ -108,12 +108,14 @@ def doctor(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
     """Check the deployment, and say in one sentence each what is wrong and what to do."""
     from palabre.base.clock import SystemClock
     from palabre.doctor import Doctor
-    from palabre.packages import listen_url, speech_finding
+    from palabre.packages import appservice_settings, speech_finding
 
     settings = _settings(config, dev=dev)
-    findings = asyncio.run(
-        Doctor(settings, listen_url(settings), SystemClock(), lambda: speech_finding(settings)).examine()
-    )
+    try:
+        doctor = Doctor(settings, appservice_settings(settings), SystemClock(), lambda: speech_finding(settings))
+    except SettingsError as error:
+        _fail(str(error))
+    findings = asyncio.run(doctor.examine())
     width = max(len(name) for name in findings)
     for name, finding in findings.items():
         mark = typer.style("ok  ", fg="green") if finding.ok else typer.style("FIX ", fg="red", bold=True)

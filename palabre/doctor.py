@@ -17,6 +17,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from appservice.settings import AppserviceSettings
 from palabre.base.clock import Clock
 from palabre.health import Finding
 from palabre.settings import Settings
@@ -24,7 +25,6 @@ from palabre.settings import Settings
 CLOCK_LIMIT = 30.0  # seconds: LiveKit tokens are given this much leeway, more and people can't join
 DISK_LIMIT = 2 << 30  # bytes: about six hours of recording one call of four
 TIMEOUT = aiohttp.ClientTimeout(total=5)
-APPSERVICE_ID = "palabre"
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,13 @@ def examine_port(protocol: str, port: int, error: OSError | None) -> Finding:
 class Doctor:
     """Runs the checks of one deployment. Safe beside a running service: what it finds in use it takes as running."""
 
-    def __init__(self, settings: Settings, appservice_url: str, clock: Clock, speech: Callable[[], Finding]) -> None:
+    def __init__(
+        self, settings: Settings, matrix: AppserviceSettings, clock: Clock, speech: Callable[[], Finding]
+    ) -> None:
         self._settings = settings
+        self._appservice_id = matrix.id
         self._homeserver = str(settings.homeserver_url).rstrip("/")
-        self._appservice_url = appservice_url
+        self._appservice_url = str(matrix.listen_url)
         self._clock = clock
         self._speech = speech
         self._serving = False
@@ -180,7 +183,7 @@ class Doctor:
         return web.json_response({} if ok else {"errcode": "M_FORBIDDEN"}, status=200 if ok else 403)
 
     async def _ping(self) -> Finding:
-        url = f"{self._homeserver}/_matrix/client/v1/appservice/{APPSERVICE_ID}/ping"
+        url = f"{self._homeserver}/_matrix/client/v1/appservice/{self._appservice_id}/ping"
         headers = {"Authorization": f"Bearer {self._settings.secrets.as_token.get_secret_value()}"}
         try:
             async with (
