@@ -17,13 +17,13 @@ INTERVAL = 0.02  # seconds between packets
 
 
 def main(directory: str, key: str) -> None:
+    packets = list(opus(claps(0.0, 10.0, 600)))
     clock = SystemClock()
     capture = CallCapture(Path(directory), bytes.fromhex(key), clock, on_error=lambda error: sys.exit(str(error)))
     journal = capture.track(
         identity="ana", user="@ana:example.org", name="Ana", track_sid="TR_1", kind="audio", source="microphone"
     )
     journal.layer(7, "", 111, "audio/opus", 48_000)
-    packets = list(opus(claps(0.0, 10.0, 600)))
     begun = clock.monotonic()
     for number in range(100_000):
         time.sleep(max(0.0, begun + number * INTERVAL - clock.monotonic()))
