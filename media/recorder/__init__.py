@@ -24,7 +24,7 @@ epoch), which takes that person out. `on_error` is called from the writer's thre
     open_capture(directory: Path, key: bytes) -> Capture
         .people: tuple[Person, ...]     Person(identity, user, name)
         .tracks: tuple[TrackInfo, ...]
-        .started_at: float, .ended_at: float, .interrupted: bool
+        .started_at: float, .ended_at: float, .interrupted: bool     (an interrupted one ends where writing did)
     read_pcm(capture: Capture, identity: str, *, started_at: float, rate: int = 16000)
         -> Iterator[tuple[float, NDArray[float32]]]     (start in seconds, mono block of at most one second)
     RenderJob(capture, output, started_at, ended_at=None, title="", height=720, frames_per_second=15,

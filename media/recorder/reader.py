@@ -56,7 +56,7 @@ class CallEvent:
 
 @dataclass
 class Capture:
-    """An open capture. `ended_at` is right to a second where the capture was interrupted."""
+    """An open capture. `ended_at` is right to a quarter of a second where the capture was interrupted."""
 
     directory: Path
     tracks: tuple[TrackInfo, ...]

@@ -94,7 +94,7 @@ class JournalFile:
 
 
 class JournalWriter:
-    """The thread and the files it writes. `heartbeat` is called there at every sync, before it."""
+    """The thread and the files it writes. `heartbeat` is called there at every wake, before writing."""
 
     def __init__(self, key: bytes, on_error: Callable[[CaptureError], None], heartbeat: Callable[[], None]) -> None:
         self._key = key
@@ -134,17 +134,16 @@ class JournalWriter:
         while not self.failed:
             stopping = self._stop.wait(FLUSH_INTERVAL)
             wakes += 1
-            sync = wakes % SYNC_EVERY == 0
-            if sync and not stopping:
+            if not stopping:
                 self._heartbeat()
             try:
-                self._write(sync)
+                self._write(sync=wakes % SYNC_EVERY == 0)
             except OSError as error:
                 self._fail(error)
             if stopping:
                 return
 
-    def _write(self, sync: bool) -> None:
+    def _write(self, *, sync: bool) -> None:
         for file in self._snapshot():
             closing = file.closing  # read before the flush: what was queued before it is then written
             file.flush(self._key)

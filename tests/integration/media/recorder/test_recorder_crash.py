@@ -66,7 +66,7 @@ def test_what_was_captured_before_kill_9_becomes_a_film_that_says_so(killed, tmp
     started = open_capture(root / "c", key).started_at
     result = render(RenderJob(str(root / "c"), str(tmp_path / "o"), started, **SMALL), capture_key=key, output_key=key)
     assert result.interrupted
-    assert result.duration == pytest.approx(last * INTERVAL, abs=2)
+    assert result.duration == pytest.approx(last * INTERVAL, abs=1)
     assert tones.onsets(film.listen(film.whole(result, key)), 600)
 
 
