@@ -19,6 +19,7 @@ from mautrix.errors import MatrixConnectionError, MatrixRequestError, MExclusive
 from mautrix.types import UserID
 
 from appservice.api import HomeserverApi, open_session
+from appservice.catchup import LOOK_SECONDS, CatchUp
 from appservice.crypto import Encryption
 from appservice.dispatch import Dispatch
 from appservice.endpoint import Endpoint
@@ -87,6 +88,7 @@ class Bot:
             clock=clock,
             tasks=tasks,
         )
+        self._catch_up = CatchUp(self._inbox, user, clock, self._worker.arrived, self._rooms.refresh)
         self._endpoint = Endpoint(settings, self._inbox, clock, self._worker.arrived)
         self._lock = ProcessLock(database)
         self._running: list[asyncio.Task[None]] = []
@@ -115,6 +117,7 @@ class Bot:
             self._api, self._encryption, self._worker.keys_arrived, self._prepare_device, self._homeserver_answered
         )
         self._running.append(self._tasks.spawn("matrix keys", syncing))
+        self._running.append(self._tasks.spawn("matrix catch-up", self._catch_up_for_ever()))
         self._running.append(self._tasks.spawn("matrix sent", self._forget_sent()))
         await self._ping()
 
@@ -201,8 +204,17 @@ class Bot:
     async def upload_limit(self) -> int:
         return await self._files.limit()
 
-    def _homeserver_answered(self) -> None:
+    def _homeserver_answered(self, sync: object) -> None:
         self._last_answer = self._clock.monotonic()
+        self._catch_up.seen(sync)
+
+    async def _catch_up_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._catch_up.look()
+            except Exception:
+                log.exception("could not look for events that came by no transaction")
 
     async def _register(self) -> None:
         """https://spec.matrix.org/v1.16/application-service-api/#server-admin-style-permissions"""

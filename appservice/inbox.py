@@ -62,6 +62,11 @@ class Inbox:
                 await connection.executemany(query, rows)
         return oversized
 
+    async def missing(self, event_ids: Sequence[str]) -> set[str]:
+        """Those that were never stored."""
+        query = "SELECT 1 FROM matrix_inbox WHERE event_id=$1"
+        return {each for each in event_ids if await self._database.fetchval(query, each) is None}
+
     async def next_waiting(self, limit: int) -> list[Row]:
         query = "SELECT * FROM matrix_inbox WHERE status=$1 ORDER BY seq LIMIT $2"
         return self._rows(await self._database.fetch(query, Status.WAITING.value, limit))

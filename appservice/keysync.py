@@ -1,7 +1,8 @@
-"""The bot's own `/sync`: messages to its device, changed device lists, counts of its keys; nothing of rooms.
+"""The bot's own `/sync`: messages to its device, changed device lists, counts of its keys.
 
-Room events come by transaction. Room keys don't: Synapse drops what goes to devices while the service is away, so they
-are fetched here, where the homeserver keeps them until the next sync acknowledges them (element-hq/synapse#14710).
+Room events come by transaction; those in the answers only feed `appservice.catchup`. Room keys come from here: Synapse
+drops what goes to devices by transaction while the service is away (element-hq/synapse#14710), and keeps it for the
+device until the next sync acknowledges it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from appservice.api import HomeserverApi
 from appservice.crypto import Encryption
 
 WAIT_MILLISECONDS = 30_000
+TIMELINE = 50  # events per room: what is beyond is left to the transactions
 PAUSE_AFTER_REFUSAL = 10.0  # seconds; a refused sync means that the device is gone, which `repair` mends
 
 log = structlog.get_logger("matrix")
@@ -28,7 +30,7 @@ _FILTER = json.dumps(
         "presence": _NOTHING,
         "account_data": _NOTHING,
         "room": {
-            "timeline": _NOTHING | {"lazy_load_members": True},
+            "timeline": {"limit": TIMELINE, "lazy_load_members": True},
             "state": _NOTHING,
             "ephemeral": _NOTHING,
             "account_data": _NOTHING,
@@ -42,10 +44,10 @@ async def sync_keys(
     encryption: Encryption,
     arrived: Callable[[list[str]], Awaitable[None]],
     repair: Callable[[], Awaitable[None]],
-    answered: Callable[[], None],
+    answered: Callable[[object], None],
 ) -> None:
     """Sync until cancelled. `arrived` is given the ids of room keys; `repair` makes the device anew; `answered` is
-    called whenever the homeserver did, at least every `WAIT_MILLISECONDS`.
+    given every answer (empty for the first one, which is history), at least every `WAIT_MILLISECONDS`.
     """
     while True:
         try:
@@ -63,13 +65,13 @@ async def _sync_once(
     api: HomeserverApi,
     encryption: Encryption,
     arrived: Callable[[list[str]], Awaitable[None]],
-    answered: Callable[[], None],
+    answered: Callable[[object], None],
 ) -> None:
     query = {"filter": _FILTER, "set_presence": "offline", "timeout": "0"}
     if encryption.since:
         query |= {"since": encryption.since, "timeout": str(WAIT_MILLISECONDS)}
     answer = await api.request(Method.GET, Path.v3.sync, query_params=query)
-    answered()
+    answered(answer if encryption.since else {})  # the first one holds history
     keys = await encryption.take_in(answer)
     if keys:
         await arrived(keys)

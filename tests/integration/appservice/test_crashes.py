@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession
 
+from appservice import catchup
+from appservice.events import RoomEvent
+from appservice.inbox import Inbox
 from palabre.demo.matrix_user import MatrixUser
 from tests.support.bot import StartBot, bot_settings
 from tests.support.bot_process import POINTS
@@ -106,3 +110,28 @@ async def test_a_transaction_in_many_copies_is_obeyed_once(
     last = await alice.send(room, "!palabre status")
     await alice.expect(room, lambda m: m.thread == last)
     assert [command.name for command in bot.handler.commands] == ["call", "status"]
+
+
+async def test_an_event_that_no_transaction_brings_is_found_all_the_same(
+    start_bot: StartBot, matrix_user: MakeUser, monkeypatch: pytest.MonkeyPatch
+):
+    """Synapse can forget one when the service has just come back; here the inbox looks away for a moment instead."""
+    monkeypatch.setattr(catchup, "GRACE", 0.5)
+    bot, alice = await start_bot(), await matrix_user("alice")
+    room = await alice.create_room("Budget", invite=[bot.bot.user_id])
+    await alice.expect(room, lambda m: m.sender != alice.user_id and bool(m.body))
+    await bot.settled()
+    dropped = asyncio.Event()
+    store = Inbox.store
+
+    async def drop(_inbox: Inbox, events: Sequence[RoomEvent], _now: float) -> int:
+        if any(event.sender == alice.user_id for event in events):
+            monkeypatch.setattr(Inbox, "store", store)
+            dropped.set()
+        return 0
+
+    monkeypatch.setattr(Inbox, "store", drop)
+    asked = await alice.send(room, "!palabre status")
+    await dropped.wait()
+    answer = await alice.expect(room, lambda m: m.thread == asked and bool(m.body))
+    assert answer.body == "status()"
