@@ -171,6 +171,7 @@ class Dispatch:
             event_id=EventId(event.event_id),
             thread=EventId(text.thread) if text.thread else None,
             language=self._language,
+            sent_at=event.timestamp / 1000,
         )
         try:
             await self._patiently(event, command)

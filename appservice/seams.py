@@ -24,6 +24,7 @@ class Command:
     event_id: EventId
     thread: EventId | None  # root of the thread in which it was written
     language: str  # fr, de or en
+    sent_at: float  # seconds since the epoch, as the sender's homeserver claims; it may have come much later
 
 
 @dataclass(frozen=True)

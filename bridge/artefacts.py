@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -30,7 +31,7 @@ from palabre.base.clock import Clock
 from palabre.base.database import Database, transaction
 from palabre.base.errors import CallerError
 from palabre.base.ids import loggable, stable_id
-from palabre.base.sealed import read_chunks, read_sealed
+from palabre.base.sealed import read_chunks, read_sealed, write_sealed
 
 log = structlog.get_logger("artefacts")
 
@@ -38,6 +39,7 @@ ATTEMPTS = 4  # a worker that was killed with the service is tried again; one th
 PAUSE_SECONDS = 5.0  # between two attempts
 CLEAN_SECONDS = 3600.0  # between two looks for what has been kept long enough
 DAY = 86_400.0
+MESSAGE = "message"  # beside the files: what is posted with them; it quotes what was said, so that it is sealed too
 EMPTY = "recording_empty"  # nobody was captured: said by the worker, no failure
 
 RunWorker = Callable[[dict[str, Any], Callable[[float], None]], Awaitable[dict[str, Any]]]
@@ -141,6 +143,11 @@ class Artefacts:
             thumbnail_size=(poster["width"], poster["height"]) if poster else (0, 0),
         )
 
+    async def make_text(self, capture: str) -> str:
+        """What is said in the room with the files of this capture."""
+        key = await asyncio.to_thread(self._folders.output_key, capture)
+        return (await asyncio.to_thread(read_sealed, self._folders.output(capture) / MESSAGE, key)).decode()
+
     # Making them.
 
     async def _make(self, capture: Capture) -> None:
@@ -204,9 +211,11 @@ class Artefacts:
             interrupted=capture.interrupted,
             excerpt=[tuple(line) for line in result["excerpt"]],
         )
+        await asyncio.to_thread(_seal_text, self._folders.output(capture.id) / MESSAGE, output_key, body)
         async with transaction(self._database):
             await self._store.replace(capture.id, artefacts)
-            await self._add_text(capture, "ready", body, of_capture=True)
+            ready = stable_id("capture", capture.id, "ready")
+            await self._posts.add(Post(ready, capture.call, PostKind.TEXT, {"message_of": capture.id}, capture.id))
             for artefact in artefacts:
                 post = Post(artefact.id, capture.call, PostKind.FILE, {"artefact": artefact.id}, capture.id)
                 await self._posts.add(post)
@@ -248,10 +257,9 @@ class Artefacts:
         )
         return await self._meetings.get(call.meeting), there
 
-    async def _add_text(self, capture: Capture, what: str, body: str, *, of_capture: bool = False) -> None:
+    async def _add_text(self, capture: Capture, what: str, body: str) -> None:
         key = stable_id("capture", capture.id, what)
-        owner = capture.id if of_capture else None
-        await self._posts.add(Post(key, capture.call, PostKind.TEXT, {"body": body}, owner))
+        await self._posts.add(Post(key, capture.call, PostKind.TEXT, {"body": body}))
 
     # Cleaning up.
 
@@ -268,3 +276,9 @@ class Artefacts:
     async def _delete_tracks(self, capture: Capture) -> None:
         await asyncio.to_thread(self._folders.delete_tracks, capture.id)
         await self._captures.tracks_deleted(capture.id, self._clock.wall())
+
+
+def _seal_text(path: Path, key: bytes, text: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # of an earlier attempt
+    write_sealed(path, key, text.encode())

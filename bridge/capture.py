@@ -207,8 +207,8 @@ class Captures:
         """After a start: what was running ended when the service was last alive, and says that it was interrupted."""
         for capture in await self._store.in_state(State.RUNNING):
             call = await self._calls.get(capture.call)
-            await self._store.end(capture.id, call.alive_at, interrupted=True)
             await self._end_consents(call.id, capture.kind)
+            await self._store.end(capture.id, call.alive_at, interrupted=True)
             log.warning("capture was interrupted", call=loggable(call.id), kind=capture.kind.value)
         self._ended()
 
@@ -270,12 +270,13 @@ class Captures:
         except OSError:
             log.exception("capture could not be closed", kind=capture.kind.value)
             interrupted = True
+        # First: a crash before the end is stored comes back here, one after it does not.
+        await self._end_consents(capture.call, capture.kind)
         body = wording.capture_stopped(meeting.language, capture.kind)
         async with transaction(self._database):
             await self._store.end(capture.id, ended_at, interrupted=interrupted)
             key = stable_id("capture", capture.id, "stopped")
             await self._posts.add(Post(key, capture.call, PostKind.TEXT, {"body": body}))
-        await self._end_consents(capture.call, capture.kind)
         log.info("capture ended", call=loggable(capture.call), kind=capture.kind.value, interrupted=interrupted)
         self._ended()
 

@@ -21,6 +21,7 @@ from bridge.meetings import Meeting, MeetingStore, clean_title
 from bridge.people import Person, matrix_person
 from bridge.settings import BridgeSettings
 from media.relay.seams import RelayControl
+from palabre.base.clock import Clock
 from palabre.base.errors import CallerError
 from palabre.base.ids import EventId, UserId, loggable, stable_id
 from palabre.base.words import say
@@ -28,6 +29,8 @@ from palabre.base.words import say
 log = structlog.get_logger("commands")
 
 GONE = frozenset({"leave", "ban"})
+# Room keys come late, and a service that was down finds what was written meanwhile. Homeservers' clocks differ, too.
+COMMAND_SECONDS = 600.0
 BOTH = (Kind.RECORDING, Kind.TRANSCRIPTION)
 # Filled in by the Matrix client; Element adds widgetId and parentUrl. web/client/src/app/entrance.ts reads them.
 WIDGET_QUERY = (
@@ -49,6 +52,7 @@ class Commands:
         captures: Captures,
         done: CommandLog,
         ready: Callable[[], Awaitable[object]],
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._matrix = matrix
@@ -58,6 +62,7 @@ class Commands:
         self._captures = captures
         self._log = done
         self._ready = ready
+        self._clock = clock
         self._handlers: Mapping[str, Callable[[Command], Awaitable[None]]] = {
             "call": self._call,
             "meeting": self._meeting,
@@ -93,10 +98,11 @@ class Commands:
                 await self._relay.close_room(call.room)
             return
         for attendance in await self._calls.attendances(call.id):
-            if attendance.person.key == change.user_id and attendance.joined_at and attendance.left_at is None:
-                log.info("removed from the call", person=loggable(change.user_id))
-                with suppress(CallerError):  # they have just left
+            # Also those who have not come yet: their media may be connecting, and the relay tells only when they do.
+            if attendance.person.key == change.user_id:
+                with suppress(CallerError):  # they are not there
                     await self._relay.remove_participant(call.room, attendance.identity)
+                    log.info("removed from the call", person=loggable(change.user_id))
 
     # The commands.
 
@@ -166,6 +172,7 @@ class Commands:
         meeting, view, person = await self._room_of(command)
         access.require_capture(view, self._settings.policy)
         if not await self._log.done(command.event_id):
+            self._require_fresh(command)
             ids = {kind: stable_id("capture", command.event_id, kind.value)}
             await self._captures.start(meeting, person, [kind], how="command", ids=ids)
         await self._log.note(command.event_id)
@@ -188,6 +195,8 @@ class Commands:
         meeting, view, person = await self._room_of(command)
         access.require_member(view)
         if not await self._log.done(command.event_id):
+            if agree:  # a no is never too late
+                self._require_fresh(command)
             kinds = self._captures.running(await self._calls.open_call(meeting.id)) or BOTH
             await self._captures.answer(meeting, person, kinds, agree=agree, how="command")
         await self._log.note(command.event_id)
@@ -217,6 +226,13 @@ class Commands:
             raise CallerError("no_call", "No call is running in this room. Start one first.", status=409)
         view = await self._matrix.view(command.room_id, command.sender)
         return meeting, view, matrix_person(command.sender, view.display_name)
+
+    def _require_fresh(self, command: Command) -> None:
+        """What begins a capture, or lets somebody be captured, is meant for the call of that moment."""
+        if self._clock.wall() - command.sent_at > COMMAND_SECONDS:
+            raise CallerError(
+                "command_too_old", "That was written too long ago to be obeyed now. Write it again.", status=409
+            )
 
     async def _answer(self, command: Command, body: str) -> None:
         thread = command.thread or command.event_id

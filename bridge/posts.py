@@ -39,7 +39,9 @@ class PostKind(Enum):
 
 @dataclass(frozen=True)
 class Post:
-    """`content`: for text and root `{"body", "html", "extra"}`; for a file `{"artefact": id}`."""
+    """`content`: for text and root `{"body", "html", "extra"}`, or `{"message_of": capture}` where the body is sealed;
+    for a file `{"artefact": id}`.
+    """
 
     key: str
     call: CallId
@@ -129,12 +131,14 @@ class Poster:
         tasks: Supervisor,
         *,
         make_file: Callable[[str], Awaitable[FilePost]],  # of an artefact id
+        make_text: Callable[[str], Awaitable[str]],  # of a capture id
         settled: Callable[[str], Awaitable[None]],  # a post of this capture was acknowledged or refused
     ) -> None:
         self._store = store
         self._matrix = matrix
         self._tasks = tasks
         self._make_file = make_file
+        self._make_text = make_text
         self._settled = settled
         self._wake = asyncio.Event()
         self._sending: dict[CallId, asyncio.Task[None]] = {}
@@ -175,9 +179,10 @@ class Poster:
         if post.kind is PostKind.FILE:
             file = await self._make_file(post.content["artefact"])
             return await self._matrix.send_file(room_id, file, key=post.key, thread=thread)
+        sealed = post.content.get("message_of")
         return await self._matrix.send_text(
             room_id,
-            post.content["body"],
+            await self._make_text(sealed) if sealed else post.content["body"],
             key=post.key,
             html=post.content.get("html", ""),
             thread=thread,

@@ -82,7 +82,12 @@ class BridgeService:
             written=lambda: self._poster.wake(),
         )
         self._poster = Poster(
-            posts, matrix, tasks, make_file=self._artefacts.make_file, settled=self._artefacts.settled
+            posts,
+            matrix,
+            tasks,
+            make_file=self._artefacts.make_file,
+            make_text=self._artefacts.make_text,
+            settled=self._artefacts.settled,
         )
         self.captures = Captures(
             settings,
@@ -113,7 +118,7 @@ class BridgeService:
         ready = self._recovered.wait
         self.admission = CallAdmission(matrix, meetings, store, settings.policy, ready)
         self.commands = Commands(
-            settings, matrix, relay, meetings, store, self.captures, CommandLog(database, clock), ready
+            settings, matrix, relay, meetings, store, self.captures, CommandLog(database, clock), ready, clock
         )
         openid = OpenIdVerifier(settings.openid, http, clock)
         sessions = SessionStore(database, clock, settings.session_ttl)

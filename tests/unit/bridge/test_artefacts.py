@@ -122,3 +122,18 @@ async def test_a_recording_that_a_crash_ended_before_its_folder_was_made_is_said
     await bridge_world.restart()
     await bridge_world.until_states("posted")
     assert bridge_world.jobs == []
+
+
+async def test_what_was_said_stands_in_no_table(bridge_world: World) -> None:
+    await bridge_world.join(ALICE)
+    await bridge_world.command("transcribe")
+    bridge_world.matrix.refuse["send_text"] = RuntimeError("the homeserver is away")  # type: ignore[assignment]
+    await bridge_world.command("stop")
+    await bridge_world.until_states("rendered")
+    rows = await bridge_world.database.fetch("SELECT content FROM bridge_post")
+    assert rows
+    assert not any("Good morning" in row["content"] for row in rows)
+    del bridge_world.matrix.refuse["send_text"]
+    await bridge_world.restart()
+    await bridge_world.until_states("posted")
+    assert any("Good morning" in text for text in bridge_world.matrix.texts())

@@ -225,3 +225,27 @@ def _guest() -> Any:
     from bridge.people import guest_person
 
     return guest_person("camille", "Camille")
+
+
+async def test_a_crash_while_a_capture_ends_leaves_no_yes_for_the_next_one(
+    bridge_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bridge_world.join(ALICE)
+    await bridge_world.join(BOB)
+    await bridge_world.command("record")
+    await bridge_world.command("agree", sender=BOB)
+
+    async def killed(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    captures = bridge_world.service.captures
+    monkeypatch.setattr(captures._gate, "happen", killed)
+    with pytest.raises(RuntimeError):
+        await bridge_world.command("stop")
+    monkeypatch.undo()
+    monkeypatch.setattr("bridge.service.open_journals", bridge_world.open_files)
+    await bridge_world.restart()
+    await bridge_world.join(ALICE)
+    await bridge_world.join(BOB)
+    await bridge_world.command("record")
+    assert bridge_world.relay.open_taps() == {mic(ALICE)}

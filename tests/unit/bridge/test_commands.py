@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
-from appservice.seams import Command
+from appservice.seams import Command, MembershipChange
 from bridge.settings import RoomPolicy
 from palabre.base.errors import CallerError
 from palabre.base.ids import EventId, UserId
@@ -121,7 +123,7 @@ async def test_a_command_waits_until_the_service_has_recovered(bridge_world: Wor
     import asyncio
 
     bridge_world.service._recovered.clear()
-    command = Command("call", (), ALICE, ROOM, EventId("$early"), None, "en")
+    command = Command("call", (), ALICE, ROOM, EventId("$early"), None, "en", 0.0)
     waiting = asyncio.create_task(bridge_world.service.commands.handle(command))
     await asyncio.sleep(0.01)
     assert bridge_world.matrix.sent == {}
@@ -149,3 +151,44 @@ async def test_a_name_with_direction_overrides_is_shown_without_them(bridge_worl
     assert "\u202e" not in text
     assert "\n" not in text
     assert len(text) < 400
+
+
+async def test_a_yes_that_arrives_late_is_no_yes_to_what_runs_by_then(bridge_world: World) -> None:
+    """Its room key was missing, or the service was down: it was meant for another recording."""
+    room, _ = await bridge_world.join(ALICE)
+    await bridge_world.join(BOB)
+    await bridge_world.command("record")
+    assert await bridge_world.refusal("agree", sender=BOB, age=3600.0) == "command_too_old"
+    assert {identity for identity, _ in bridge_world.relay.open_taps()} == {f"{ALICE}/tab"}
+    await bridge_world.command("decline", age=3600.0)
+    assert bridge_world.relay.open_taps() == set()
+    assert room in bridge_world.relay.state
+
+
+async def test_a_recording_that_was_asked_for_long_ago_is_not_started(bridge_world: World) -> None:
+    await bridge_world.join(ALICE)
+    assert await bridge_world.refusal("record", age=3600.0) == "command_too_old"
+    assert await bridge_world.refusal("transcribe", age=3600.0) == "command_too_old"
+    assert await bridge_world.capture_states() == []
+
+
+async def test_a_record_command_that_was_obeyed_is_not_refused_after_a_long_outage(bridge_world: World) -> None:
+    await bridge_world.join(ALICE)
+    await bridge_world.command("record", event="$record")
+    await bridge_world.command("record", event="$record", age=3600.0)
+    assert len(await bridge_world.capture_states()) == 1
+
+
+@pytest.mark.parametrize("membership", ["leave", "ban"])
+async def test_whoever_is_put_out_while_their_media_connect_does_not_stay_in_the_call(
+    bridge_world: World, membership: str
+) -> None:
+    """The relay has them, and tells of them only when their media flow."""
+    room, identity = await bridge_world.take_seat(bridge_world.person(BOB))
+    relay = bridge_world.relay
+    listener, relay.listener = relay.listener, Mock()
+    relay.join(room, identity)
+    relay.listener = listener
+    del bridge_world.matrix.rooms[ROOM].members[BOB]
+    await bridge_world.service.commands.membership_changed(MembershipChange(ROOM, BOB, membership, "join"))
+    assert relay.removed == [identity]
