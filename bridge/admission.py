@@ -13,6 +13,7 @@ from bridge import access
 from bridge.call_store import CallStore
 from bridge.meetings import MeetingStore
 from bridge.settings import RoomPolicy
+from bridge.tokens import identity_attributes
 from media.relay.seams import Grants
 from palabre.base.errors import CallerError
 
@@ -56,6 +57,10 @@ class CallAdmission:
         may = access.person_in(person, view, meeting.mode, self._policy)
         return dataclasses.replace(
             grants,
+            name=person.name,
+            metadata="",
+            attributes=identity_attributes(person),  # a refreshed token may hold consents that have ended since
+            can_update_own_metadata=False,
             can_publish=grants.can_publish and may.publish,
             room_admin=False,
             room_create=False,

@@ -15,6 +15,11 @@ USER_ATTRIBUTE = "palabre.user"
 GUEST_ATTRIBUTE = "palabre.guest"
 
 
+def identity_attributes(person: Person) -> dict[str, str]:
+    """What everybody in the call is shown of who somebody is."""
+    return {GUEST_ATTRIBUTE: "1"} if person.is_guest else {USER_ATTRIBUTE: person.key}
+
+
 def mint_join_token(
     livekit: LiveKitSettings, room: str, identity: str, person: Person, may: Permissions, *, now: float
 ) -> str:
@@ -26,7 +31,7 @@ def mint_join_token(
         issuer=livekit.api_key,
         identity=identity,
         name=person.name,
-        attributes={GUEST_ATTRIBUTE: "1"} if person.is_guest else {USER_ATTRIBUTE: person.key},
+        attributes=identity_attributes(person),
         room=room,
         room_join=True,
         can_publish=may.publish,

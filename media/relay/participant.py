@@ -76,7 +76,8 @@ class Participant:
         self.chosen: dict[str, bool] = {}  # track sid → (un)subscribed by the client, which stands above automatism
         self._limits = limits
         if grants.can_update_own_metadata:
-            self.update(metadata=request.metadata, attributes=request.attributes)
+            own = {name: value for name, value in request.attributes.items() if not permissions.reserved([name])}
+            self.update(metadata=request.metadata, attributes=own)
 
     @property
     def active(self) -> bool:

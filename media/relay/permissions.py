@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from livekit.protocol import models
@@ -11,6 +12,9 @@ from palabre.base.errors import CallerError
 
 MAX_IDENTITY = 256  # characters, LiveKit's limits
 MAX_ROOM_NAME = 256
+# Attributes that begin so are written through `RelayControl` alone: people read from them who somebody is, and what
+# they agreed to.
+RESERVED_ATTRIBUTES = "palabre."
 
 SOURCES = {
     models.UNKNOWN: TrackSource.UNKNOWN,
@@ -44,6 +48,19 @@ def may_publish(grants: Grants, source: TrackSource) -> bool:
     if not grants.can_publish:
         return False
     return not grants.can_publish_sources or source in grants.can_publish_sources
+
+
+def reserved(attributes: Iterable[str]) -> bool:
+    """Whether one of these names is the service's own."""
+    return any(name.startswith(RESERVED_ATTRIBUTES) for name in attributes)
+
+
+def check_attributes(attributes: Iterable[str]) -> None:
+    """May clients and holders of API keys write these? Raises `CallerError`."""
+    if reserved(attributes):
+        raise CallerError(
+            "reserved_attribute", f"attributes “{RESERVED_ATTRIBUTES}…” are the service's own", status=403
+        )
 
 
 def as_message(grants: Grants) -> models.ParticipantPermission:

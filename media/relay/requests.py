@@ -156,7 +156,7 @@ class Requests:
 
     def _update_metadata(self, connection: Connection, request: rtc.UpdateParticipantMetadata) -> None:
         participant = connection.participant
-        if not participant.grants.can_update_own_metadata:
+        if not participant.grants.can_update_own_metadata or permissions.reserved(request.attributes):
             sentence = "this participant may not change its own metadata"
             self._answer(connection, _REASONS.NOT_ALLOWED, sentence, request_id=request.request_id)
             return

@@ -123,6 +123,7 @@ class RoomService:
     ) -> models.ParticipantInfo:
         found, member = self._member(grants, request.room, request.identity)
         participant = member.participant
+        permissions.check_attributes(request.attributes)
         participant.update(metadata=request.metadata, name=request.name, attributes=request.attributes)
         found.update(participant)
         if request.HasField("permission"):

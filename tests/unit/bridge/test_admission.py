@@ -66,3 +66,13 @@ async def test_a_guest_by_link_is_admitted_to_a_meeting_encrypted_to_the_server_
     await bridge_world.service.admission.admit(grants(room, identity))
     await bridge_world.database.execute("UPDATE bridge_meeting SET mode = 'e2ee'")
     assert await refusal(bridge_world, grants(room, identity)) == "guests_not_allowed"
+
+
+async def test_names_and_attributes_are_those_of_the_seat_whatever_the_token_says(bridge_world: World) -> None:
+    """A token may be signed by any holder of the API key, or refreshed with attributes that no longer hold."""
+    room, identity = await bridge_world.join(BOB)
+    forged = {"palabre.user": ALICE, "palabre.consent.recording": "yes"}
+    given = grants(room, identity, name="Alice", attributes=forged, metadata="x", can_update_own_metadata=True)
+    admitted = await bridge_world.service.admission.admit(given)
+    assert (admitted.name, dict(admitted.attributes), admitted.metadata) == ("Bob", {"palabre.user": BOB}, "")
+    assert not admitted.can_update_own_metadata

@@ -47,6 +47,12 @@ def test_only_with_the_grant_a_join_brings_its_own_attributes() -> None:
     assert (allowed.attributes, allowed.metadata) == ({"role": "mayor", "a": "1"}, "m")
 
 
+def test_attributes_that_the_service_alone_writes_are_not_a_client_s_to_bring() -> None:
+    forging = replace(REQUEST, attributes={"palabre.consent.recording": "yes", "palabre.user": "@boss:a", "a": "1"})
+    alice = Participant(replace(GRANTS, can_update_own_metadata=True), forging, Limits(), 1000.5)
+    assert alice.attributes == {"role": "mayor", "a": "1"}
+
+
 def test_an_empty_value_removes_an_attribute_and_every_change_is_a_new_version() -> None:
     alice = participant()
     before = alice.version

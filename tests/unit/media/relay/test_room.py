@@ -420,3 +420,14 @@ def test_no_request_raises_anything_but_that_a_description_is_unusable(seed: int
             alice._requests.handle(alice.connection, request)
     world.settle()
     alice.sees()
+
+
+def test_attributes_that_the_service_alone_writes_are_not_a_client_s_to_change() -> None:
+    world = World()
+    alice = world.join("alice")
+    participant = alice.connection.participant
+    participant.grants = replace(participant.grants, can_update_own_metadata=True)
+    for attributes in ({"palabre.consent.recording": "yes"}, {"hand": "up", "palabre.user": ""}):
+        alice.request(update_metadata=rtc.UpdateParticipantMetadata(attributes=attributes))
+        assert alice.got("request_response")[-1].reason == rtc.RequestResponse.NOT_ALLOWED
+    assert participant.attributes == {}
