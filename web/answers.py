@@ -77,9 +77,14 @@ async def read_json(request: web.Request) -> dict[str, Any]:
 def text_field(document: Mapping[str, Any], name: str, *, limit: int) -> str:
     """A string of the document that is there, not empty and at most `limit` characters long."""
     value = document.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= limit:
+    if not isinstance(value, str) or not 0 < len(value) <= limit or not _storable(value):
         raise CallerError("bad_field", f"“{name}” must be a text of 1 to {limit} characters.", field=name)
     return value
+
+
+def _storable(text: str) -> bool:
+    """No lone surrogates, which JSON can spell and UTF-8 cannot, and no NUL, which PostgreSQL does not take."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _json(body: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> web.Response:

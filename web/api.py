@@ -36,6 +36,7 @@ class Api:
         self._version = version
         self._sign_in = RateLimit(SIGN_IN)
         self._password = RateLimit(PASSWORD)
+        self._unknown = RateLimit(SIGN_IN)
         self._requests = RateLimit(SESSION)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -132,10 +133,19 @@ class Api:
         header = request.headers.get("Authorization", "")
         if not header.lower().startswith(BEARER):
             raise CallerError("session_missing", "You are not signed in. Open the page again.", status=401)
-        # Before the session is known to be one, tries are counted by address: tokens can't be guessed quickly either.
-        session = await self._bridge.entrance.session(header[len(BEARER) :].strip())
+        try:
+            session = await self._bridge.entrance.session(header[len(BEARER) :].strip())
+            self._require_bound(session)
+        except CallerError:  # counted by address: tokens can't be tried quickly either
+            self._unknown.take(self._address(request), self._clock.monotonic())
+            raise
         self._requests.take(session.person.key, self._clock.monotonic())
         return session
+
+    def _require_bound(self, session: Session) -> None:
+        """A session for every meeting is the dev sign-in's, and must not outlive it in the database."""
+        if session.meeting is None and not self._dev:
+            raise CallerError("session_expired", "You are not signed in any more. Open the page again.", status=401)
 
     def _address(self, request: web.Request) -> str:
         forwarded = request.headers.get("X-Forwarded-For", "")

@@ -1,4 +1,4 @@
-"""Logs as JSON lines or for a terminal, with secrets and addresses taken out before anything is written.
+"""Logs as JSON lines or for a terminal, with secrets, user ids and addresses taken out before anything is written.
 
 Loggers are `structlog.get_logger("relay")`; libraries that use `logging` go through the same renderer.
 """
@@ -16,18 +16,21 @@ import structlog
 SECRET_KEYS = frozenset(
     {"token", "access_token", "as_token", "hs_token", "secret", "password", "authorization", "recovery_key", "session"}
 )
-# Bearer tokens, tokens in queries, JSON web tokens, and addresses: libraries put them into their messages.
+_HEXTETS = r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,6}"  # of a shortened IPv6 address, on either side of `::`
+# Bearer tokens, tokens in queries, JSON web tokens, Matrix user ids, and addresses: libraries write them.
 _PATTERNS = (
     (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]+"), r"\1[hidden]"),
     (re.compile(r"(?i)\b((?:access_)?token=)[^&\s\"']+"), r"\1[hidden]"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), "[hidden]"),
+    (re.compile(r"(?<![\w.])@[^\s:@/\"'<>]{1,255}:(?:\[[0-9a-fA-F:.]+\]|[\w.-]+)(?::\d{1,5})?"), "[user]"),
     (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b"), "[address]"),
     (re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){4,7}[0-9a-fA-F]{1,4}\b"), "[address]"),
+    (re.compile(rf"(?<![\w:])(?:{_HEXTETS}::(?:{_HEXTETS})?|::{_HEXTETS})(?![\w:])"), "[address]"),
 )
 
 
 def hide(text: str) -> str:
-    """`text` without tokens and network addresses."""
+    """`text` without tokens, Matrix user ids and network addresses."""
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text

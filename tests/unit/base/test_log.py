@@ -18,17 +18,25 @@ from palabre.base.log import configure_logs, hide
         "GET /rtc?access_token=eyJhbGciOi.abc.def&x=1",
         "from 192.168.17.4 port 5000",
         "peer 2001:db8:0:1:2:3:4:5 gone",
+        "peer 2001:db8::5 gone",
+        "from ::ffff:192.168.17.4 or [2001:db8:17::]:443",
+        "no session for @alice.b:matrix.example.org, nor @bob:[2001:db8::1]:8448",
         "token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
     ],
 )
 def test_tokens_and_addresses_are_hidden_wherever_they_stand(text: str) -> None:
     hidden = hide(text)
-    for secret in ("syt_abc", "eyJhbGciOi", "192.168", "2001:db8"):
+    for secret in ("syt_abc", "eyJhbGciOi", "192.168", "2001:db8", "alice", "bob", "matrix.example"):
         assert secret not in hidden
 
 
 def test_times_and_versions_stay_readable() -> None:
-    assert hide("at 10:21:34, version 0.1.0, 12:30") == "at 10:21:34, version 0.1.0, 12:30"
+    for text in (
+        "at 10:21:34, version 0.1.0, 12:30",
+        "Rooms::join in std::x, error 12:30: gone",
+        "Supervisor at 0x7f00, @property: done",
+    ):
+        assert hide(text) == text
 
 
 @pytest.fixture

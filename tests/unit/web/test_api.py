@@ -283,3 +283,24 @@ async def test_a_room_that_wants_power_to_open_a_call_refuses_the_first_and_not_
     alice, _ = await sign_in(client, ALICE)
     assert (await ask(client, "POST", path, {"device": "a"}, alice))[0] == 200
     assert (await ask(client, "POST", path, {"device": "a"}, bob))[0] == 200
+
+
+async def test_text_that_nothing_can_store_is_refused_and_no_fault_of_ours(client: Client) -> None:
+    for text in ("\ud800", "a\0b"):
+        for body in (openid("@alice:example.org", text), openid(text), {"user": text, "password": text}):
+            path = "/api/session/dev" if "user" in body else "/api/session/openid"
+            status, answer = await ask(client, "POST", path, body)
+            assert (status, answer["code"]) == (400, "bad_field")
+
+
+async def test_a_session_of_the_dev_sign_in_ends_with_dev(client: Client, bridge_world: World) -> None:
+    await bridge_world.meeting()
+    _, opened = await ask(client, "POST", "/api/session/dev", {"user": "camille", "password": "palabre"})
+    meeting = await bridge_world.meeting()
+    assert (await ask(client, "GET", f"/api/meetings/{meeting}", session=opened["session"]))[0] == 200
+    outside = await serve(bridge_world, dev=False)
+    try:
+        status, answer = await ask(outside, "GET", f"/api/meetings/{meeting}", session=opened["session"])
+    finally:
+        await outside.close()
+    assert (status, answer["code"]) == (401, "session_expired")
