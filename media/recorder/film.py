@@ -24,6 +24,7 @@ from media.recorder.budget import AUDIO_RATE, BUFFER, KEY_FRAMES, SPLIT, Budget,
 from media.recorder.canvas import Canvas
 from media.recorder.errors import too_large
 from media.recorder.job import FilmPart
+from media.recorder.limits import leave_realtime
 from media.recorder.video import planes_of
 from palabre.base.sealed import SealedFile
 
@@ -149,6 +150,8 @@ class _Part:
         frame.time_base = Fraction(1, self._spec.frames_per_second)
         self._frames += 1
         self._container.mux(self._video.encode(frame))
+        if self._frames == 1:  # the encoder opens with its first picture
+            leave_realtime()
 
     def sound(self, block: Samples) -> None:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block[None]), "fltp", "mono")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
+from contextlib import suppress
+from pathlib import Path
 
+HIGHEST_PRIORITY = 99  # of SCHED_FIFO on Linux
 NICENESS = 19  # calls go first
 MOST_MEMORY = 4 << 30  # bytes of address space: a film takes 150 MB of memory, but libraries reserve far more
 
@@ -14,6 +17,19 @@ def worker_limits(most_memory: int = MOST_MEMORY) -> None:
     os.nice(NICENESS - os.nice(0))
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_AS, most_memory)
+
+
+def leave_realtime() -> None:
+    """Back to the ordinary scheduler; call once an AV1 encoder has been opened.
+
+    Run as root, SVT-AV1 puts its threads, and the one that opened it, under SCHED_FIFO at the highest priority.
+    Whatever such a thread starts afterwards inherits it, and nothing else on the machine gets to run, calls included.
+    """
+    for task in Path("/proc/self/task").iterdir():
+        thread = int(task.name)
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            if os.sched_getparam(thread).sched_priority == HIGHEST_PRIORITY:
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _lower(which: int, wanted: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from pathlib import Path
 from typing import Any
 
 import av
@@ -14,6 +16,7 @@ from media.recorder.errors import RecordingError
 from media.recorder.film import FilmError, choose_encoder, verify
 from media.recorder.job import Cut, RenderJob
 from media.recorder.layout import Rect, grid
+from media.recorder.limits import HIGHEST_PRIORITY
 from media.recorder.render import render
 from palabre.base.sealed import SealedError, SealedFile, new_key
 from tests.support import film, tones
@@ -117,6 +120,8 @@ def test_other_codecs_can_be_wished_for(make, recorded, wish, codec):
     with av.open(io.BytesIO(mp4)) as opened:
         assert opened.streams.video[0].codec_context.name == codec
     assert film.lasts(mp4)[0] == pytest.approx(3.0, abs=0.2)
+    priorities = {os.sched_getparam(int(task.name)).sched_priority for task in Path("/proc/self/task").iterdir()}
+    assert HIGHEST_PRIORITY not in priorities, "the encoder keeps the whole machine to itself"
 
 
 def test_an_encoder_that_this_machine_lacks_is_replaced(monkeypatch):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.recorder.depacketise import codec_of, depacketiser, leb128, read_leb128
+from media.recorder.limits import leave_realtime
 from tests.support import clap, stamps
 
 W, H, MTU = 320, 180, 400
@@ -32,6 +33,7 @@ def coded(name, count=12, **options):
         if number in (0, 6):
             frame.pict_type = av.video.frame.PictureType.I
         frames += [(bytes(packet), packet.is_keyframe) for packet in encoder.encode(frame)]
+    leave_realtime()
     return frames + [(bytes(packet), packet.is_keyframe) for packet in encoder.encode()]
 
 
