@@ -82,7 +82,10 @@ window.look = (who) => {
 // The loudest frequency that one hears of another, in Hz, over half a second.
 window.listen = async (who) => {
   const element = [...document.querySelectorAll("audio")].find((item) => item.dataset.who === who);
-  if (!element) return null;
+  if (!element) {
+    await new Promise((done) => setTimeout(done, 500)); // not subscribed yet: whoever asks again does so at this pace
+    return null;
+  }
   const audio = new AudioContext();
   const analyser = audio.createAnalyser();
   analyser.fftSize = 8192;
