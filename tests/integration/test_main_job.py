@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.deployment import Deployment, Room
 from tests.support.recorded import Recorded, read_recording
 from tests.support.speakers import FRAMES, Speaker
 from tests.support.speech import CLIPS
+from tests.support.strict_client import MakeStrict, StrictClient
 from tests.support.wer import word_error_rate
 
 ALICE, BOB, CAROL = 0, 1, 2
@@ -147,10 +149,13 @@ def check_transcript(document: dict[str, Any], markdown: str, vtt: str, who: dic
 @pytest.mark.speech
 @pytest.mark.timeout(240)
 async def test_what_people_agreed_to_comes_back_into_the_room_encrypted(
-    deployment: Deployment, make_room: Callable[..., Any]
+    deployment: Deployment, make_room: Callable[..., Any], strict_user: MakeStrict
 ) -> None:
     await deployment.start()
     room: Room = await make_room("alice", "bob", "carol")
+    judge = await strict_user("judge")
+    await room.people["alice"].invite(room.room_id, judge.user_id)
+    await judge.join(room.room_id)
     who = {name: user.user_id[1:].partition(":")[0] for name, user in room.people.items()}
     meeting = await meet(room)
     root, thread = await thread_of(room)
@@ -178,8 +183,27 @@ async def test_what_people_agreed_to_comes_back_into_the_room_encrypted(
     film = await asyncio.to_thread(read_recording, content["mp4"])
     check_film(film, meeting)
     check_transcript(json.loads(content["json"]), content["md"].decode(), content["vtt"].decode(), who)
+    await judge_reads(judge, deployment, [root, *thread], content)
 
     await gone(deployment)
+
+
+def is_event(event_id: str, message: Message) -> bool:
+    return message.event_id == event_id
+
+
+async def judge_reads(
+    judge: StrictClient, deployment: Deployment, messages: list[Message], content: dict[str, bytes]
+) -> None:
+    """Element's own libraries, which believe cross-signed devices only, decrypt whatever the bot said and posted."""
+    for message in [one for one in messages if one.sender == deployment.bot]:
+        read = await judge.expect(message.room_id, partial(is_event, message.event_id))
+        assert read.encrypted
+        assert read.body == message.body
+        assert judge.shield(read) == 0
+        if "file" in read.content:
+            ending = read.body.rsplit(".", 1)[1]
+            assert await judge.download(read, deployment.folder) == content[ending]
 
 
 async def same(room: Room, message: Message) -> Message:
