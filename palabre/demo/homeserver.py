@@ -95,7 +95,7 @@ class Homeserver:
         registrations: Sequence[Mapping[str, Any]] = (),
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()  # Synapse runs in it
         self.port = free_port()
         self.federation_port = free_port() if federation else 0
         self.server_name = server_name or f"localhost:{self.federation_port or self.port}"

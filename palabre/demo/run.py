@@ -83,6 +83,7 @@ class Attendee:
 
 async def play(folder: Path, *, once: bool) -> int:
     """Run the demo. Returns 0 only if every step happened."""
+    folder = folder.absolute()
     for library in ("nio", "livekit"):  # what they warn of is no news to whoever watches the demo
         logging.getLogger(library).setLevel(logging.ERROR)
     narrator = Narrator()
