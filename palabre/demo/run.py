@@ -31,6 +31,10 @@ LINK_USERS = {
     "invitee": {"password": "demo", "display_name": "Inès (invitée)"},
     "visiteur": {"password": "demo", "display_name": "Victor (visiteur)"},
 }
+# Machines mishear: most of somebody's words are asked for, not each.
+ALICES_WORDS = ("humains", "libres", "raison", "conscience", "esprit", "fraternité")
+BRUNOS_WORDS = ("fellow", "americans", "country", "ask")
+UNDERSTOOD = 3
 AGENDA = (
     "Budget 2027",
     "1. Voirie : 1,2 M€",
@@ -258,9 +262,9 @@ class Script:
     def _check_transcript(self, folder: Path) -> None:
         with self._narrator.step("The transcript has Alice's and Bruno's words, and none of Chloé's"):
             text = next(folder.glob("*.md")).read_text(encoding="utf-8").lower()
-            for word in ("dignité", "country"):
-                if word not in text:
-                    raise ScriptError(f"“{word}” is missing in the transcript")
+            for who, words in (("Alice", ALICES_WORDS), ("Bruno", BRUNOS_WORDS)):
+                if sum(word in text for word in words) < UNDERSTOOD:
+                    raise ScriptError(f"{who}'s words are not in the transcript: {', '.join(words)}")
             for word in ("geige", "wagen"):
                 if word in text:
                     raise ScriptError(f"“{word}” was said by someone who declined, and stands in the transcript")
