@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from palabre.demo.homeserver import Homeserver, HomeserverError
@@ -28,3 +30,9 @@ def test_a_homeserver_that_cannot_start_says_why(new_homeserver) -> None:
     server = new_homeserver(extra={"listeners": [{"port": "not a port", "type": "http"}]})
     with pytest.raises(HomeserverError, match="lacking a valid 'port'"):
         server.start()
+
+
+def test_it_starts_in_a_folder_named_relative_to_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Homeserver(Path("demo-data") / "synapse").running() as homeserver:
+        assert homeserver.register("alice").user_id == f"@alice:{homeserver.server_name}"
