@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from livekit.protocol import rtc
+
 from media.relay.connection import Connection
 from media.relay.distribution import Distribution
 from media.relay.environment import Environment
@@ -66,6 +68,14 @@ class Publications:
         self._show(connection.participant)
         self._distribution.refresh(track)
         self._listener.track_changed(self._room, connection.participant.identity, track.facts())
+
+    def mute(self, connection: Connection, track: PublishedTrack) -> None:
+        """Somebody else mutes it: the client is told, and nothing passes here until the client unmutes."""
+        if track.info.muted:
+            return
+        track.info.muted = True
+        connection.send(rtc.SignalResponse(mute=rtc.MuteTrackRequest(sid=track.sid, muted=True)))
+        self.changed(connection, track)
 
     def open_tap(self, track: PublishedTrack, sink: TapSink, max_layer: int) -> TrackTap:
         """Read a track that is announced."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -28,6 +29,7 @@ from media.relay.seams import (
     Tap,
     TapSink,
     TrackFacts,
+    TrackSource,
 )
 from media.relay.service import SignalService
 from media.relay.settings import RelaySettings
@@ -230,6 +232,24 @@ class Relay:
         participant = found.member(identity).participant
         participant.update(attributes=attributes)
         found.update(participant)
+
+    def set_permissions(
+        self, room: str, identity: str, *, can_publish: bool, can_publish_sources: tuple[TrackSource, ...] = ()
+    ) -> None:
+        found = self.registry.get(room)
+        member = found.member(identity)
+        found.set_grants(
+            member,
+            replace(member.participant.grants, can_publish=can_publish, can_publish_sources=can_publish_sources),
+        )
+
+    def mute_track(self, room: str, identity: str, track_sid: str) -> None:
+        found = self.registry.get(room)
+        member = found.member(identity)
+        track = member.participant.tracks.get(track_sid)
+        if track is None:
+            raise CallerError("not_found", "track is not published", status=404)
+        found.publications.mute(member, track)
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         self.registry.get(room).send_packet(from_server(payload, topic, frozenset(to)))

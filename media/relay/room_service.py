@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from livekit.protocol import models, room, rtc
+from livekit.protocol import models, room
 
 from media.relay import permissions
 from media.relay.connection import Connection
@@ -111,11 +111,8 @@ class RoomService:
         if not request.muted and track.info.muted:
             # LiveKit's default too: a microphone is opened by its owner only.
             raise TwirpError("failed_precondition", "remote unmute not enabled")
-        if request.muted and not track.info.muted:
-            track.info.muted = True
-            mute = rtc.MuteTrackRequest(sid=track.sid, muted=True)
-            member.send(rtc.SignalResponse(mute=mute))
-            found.publications.changed(member, track)
+        if request.muted:
+            found.publications.mute(member, track)
         return room.MuteRoomTrackResponse(track=track.info)
 
     async def update_participant(

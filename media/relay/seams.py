@@ -198,6 +198,20 @@ class RelayControl(Protocol):
         """Merge server-side attributes; an empty value removes the key."""
         ...
 
+    def set_permissions(
+        self, room: str, identity: str, *, can_publish: bool, can_publish_sources: tuple[TrackSource, ...] = ()
+    ) -> None:
+        """Replace what somebody may publish; no sources named: all of them. What they may no longer publish ends at
+        once, for everybody and whatever their client goes on sending; the client is told and may publish the rest."""
+        ...
+
+    def mute_track(self, room: str, identity: str, track_sid: str) -> None:
+        """Mute somebody's track: the relay forwards nothing of it until its owner unmutes, as LiveKit has it.
+
+        Nobody else can unmute it: a microphone is opened by its owner alone.
+        """
+        ...
+
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         """A reliable user data packet from the server; `to` limits it to identities."""
         ...

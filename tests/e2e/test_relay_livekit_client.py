@@ -114,6 +114,43 @@ async def tabs(relay: RunningRelay, chromium: Browser) -> list[Tab]:
 
 
 @both_modes
+async def test_who_is_muted_or_may_not_publish_any_more_is_silent_though_their_browser_goes_on(
+    tabs: list[Tab], relay: RunningRelay, single: bool
+) -> None:
+    ann, ben = tabs
+    await ben.join(single=single)
+    await ann.join(single=single)
+    camera, microphone = await ann.call("publish", RED[0], 440)
+    await asyncio.gather(ben.sees("ann", RED[1]), ben.hears("ann", 440))
+
+    # A client that does what it is told, then one that goes on sending.
+    relay.control.mute_track(ROOM, "ann", microphone)
+    await ann.until("return room.localParticipant.getTrackPublication('microphone').isMuted", "muted")
+    await ben.until("return publications('ben', 'ann').some((p) => p.kind === 'audio' && p.isMuted)", "told")
+    await ann.run("await room.localParticipant.getTrackPublication('microphone').unmute()")
+    await ben.hears("ann", 440)
+    # It neither mutes itself nor tells the relay that it has not, which would unmute.
+    await ann.run("const { client } = room.engine; client.onRemoteMuteChanged = client.sendMuteTrack = () => {}")
+    relay.control.mute_track(ROOM, "ann", camera)
+    await ben.until("return publications('ben', 'ann').some((p) => p.kind === 'video' && p.isMuted)", "told")
+    await asyncio.sleep(0.3)
+    received, sent = (await ben.call("inbound", "ann"))["camera"], await ann.call("outbound")
+    await asyncio.sleep(0.5)
+    assert (await ben.call("inbound", "ann"))["camera"]["packets"] == received["packets"]
+    assert sum(layer["packets"] for layer in (await ann.call("outbound")).values()) > sum(
+        layer["packets"] for layer in sent.values()
+    )
+
+    # What is taken away ends for everybody; a browser that does not stop sends into the void.
+    await ann.run("room.engine.client.onLocalTrackUnpublished = () => {}")
+    relay.control.set_permissions(ROOM, "ann", can_publish=False)
+    await ben.until("return room.remoteParticipants.get('ann').trackPublications.size === 0", "without her tracks")
+    assert not relay.control._plane.up_stats()
+    await ann.until("return !room.localParticipant.permissions.canPublish", "told that she may not")
+    assert ann.complaints + ben.complaints == []
+
+
+@both_modes
 async def test_two_browsers_see_and_hear_each_other_and_choose_layers(tabs: list[Tab], single: bool) -> None:
     ann, ben = tabs
     await ann.join(single=single)

@@ -9,7 +9,8 @@ import pytest
 from livekit import api, rtc
 
 from media.relay.seams import TrackSource
-from tests.support.livekit_people import BLUE, RED, people
+from palabre.base.errors import CallerError
+from tests.support.livekit_people import BLUE, GREEN, RED, people
 from tests.support.relay import API_KEY, API_SECRET, RunningRelay, running_relay, until
 
 ROOM = "council"
@@ -73,6 +74,49 @@ async def test_revoking_publication_stops_the_media_in_the_relay(relay: RunningR
         frames = bob.sights["alice"].frames
         await asyncio.sleep(0.4)
         assert bob.sights["alice"].frames == frames
+
+
+async def test_one_source_taken_away_ends_alone_and_may_be_given_back(relay: RunningRelay) -> None:
+    async with people("alice", "bob") as (alice, bob):
+        await bob.join(relay, ROOM)
+        await alice.join(relay, ROOM)
+        await alice.show(RED)
+        await alice.hum(440)
+        await asyncio.gather(bob.sees("alice", RED), bob.hears("alice", 440))
+        relay.control.set_permissions(
+            ROOM, "alice", can_publish=True, can_publish_sources=(TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE)
+        )
+        assert [track.source for track in relay.control.tracks(ROOM, "alice")] == [TrackSource.MICROPHONE]
+        await until(lambda: bob.saw("track_unsubscribed"), "bob is told")
+        await until(lambda: alice.saw("participant_permissions_changed"), "alice is told")
+        frames = bob.sights["alice"].frames
+        again = asyncio.create_task(alice.show(BLUE))  # the SDK waits for what will not come
+        await bob.hears("alice", 440)
+        assert bob.sights["alice"].frames == frames
+        assert not again.done()
+        again.cancel()
+        relay.control.set_permissions(ROOM, "alice", can_publish=True)
+        await alice.show(GREEN)
+        await bob.sees("alice", GREEN)
+
+
+async def test_a_track_muted_by_another_is_silent_until_its_owner_unmutes(relay: RunningRelay) -> None:
+    async with people("alice", "bob") as (alice, bob):
+        await bob.join(relay, ROOM)
+        await alice.join(relay, ROOM)
+        sid = await alice.hum(440)
+        await bob.hears("alice", 440)
+        relay.control.mute_track(ROOM, "alice", sid)
+        assert [track.muted for track in relay.control.tracks(ROOM, "alice")] == [True]
+        await until(lambda: bob.saw("track_muted"), "bob is told")
+        await until(lambda: alice.microphone is not None and alice.microphone.muted, "alice's client mutes itself")
+        await until(lambda: bob.sounds["alice"].level < 10, "bob hears nothing")
+        alice.microphone.track.unmute()  # type: ignore[union-attr]
+        await bob.hears("alice", 440)
+        with pytest.raises(CallerError, match="track is not published"):
+            relay.control.mute_track(ROOM, "bob", sid)
+        with pytest.raises(CallerError, match="participant does not exist"):
+            relay.control.set_permissions(ROOM, "mallory", can_publish=False)
 
 
 async def test_revoking_subscription_stops_what_flows(relay: RunningRelay, admin: api.LiveKitAPI) -> None:

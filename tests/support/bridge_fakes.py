@@ -156,6 +156,7 @@ class _Room:
     people: dict[str, ParticipantFacts] = field(default_factory=dict)
     tracks: dict[str, dict[str, TrackFacts]] = field(default_factory=dict)
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+    permissions: dict[str, tuple[bool, tuple[TrackSource, ...]]] = field(default_factory=dict)
 
 
 class FakeRelay:
@@ -209,6 +210,20 @@ class FakeRelay:
         self._person(room, identity)
         merged = self._room(room).attributes.setdefault(identity, {}) | dict(attributes)
         self._room(room).attributes[identity] = {key: value for key, value in merged.items() if value}
+
+    def set_permissions(
+        self, room: str, identity: str, *, can_publish: bool, can_publish_sources: tuple[TrackSource, ...] = ()
+    ) -> None:
+        self._person(room, identity)
+        self._room(room).permissions[identity] = can_publish, can_publish_sources
+
+    def mute_track(self, room: str, identity: str, track_sid: str) -> None:
+        self._person(room, identity)
+        tracks = self._room(room).tracks[identity]
+        if track_sid not in tracks:
+            raise CallerError("not_found", "track is not published", status=404)
+        tracks[track_sid] = dataclasses.replace(tracks[track_sid], muted=True)
+        self.listener.track_changed(room, identity, tracks[track_sid])
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         self._room(room)

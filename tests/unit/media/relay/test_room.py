@@ -13,6 +13,7 @@ from livekit.protocol import models, rtc
 from media.relay.measures import Measures
 from media.relay.plane.api import Codec
 from media.relay.sdp import SdpError
+from media.relay.seams import TrackSource
 from tests.support.relay_fakes import FakeClient, World
 
 both_modes = pytest.mark.parametrize("single", [False, True], ids=["dual", "single"])
@@ -198,6 +199,38 @@ def test_a_muted_track_is_paused_for_everybody() -> None:
         ("track_changed", "alice", "camera", True),
         ("track_changed", "alice", "camera", False),
     ]
+
+
+def test_who_is_muted_by_another_is_told_and_not_forwarded_whatever_their_client_does() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    sid = alice.publish()
+    track = alice.connection.participant.tracks[sid]
+    for _ in range(2):  # once is enough
+        world.rooms.get("room").publications.mute(alice.connection, track)
+    assert [(message.sid, message.muted) for message in alice.got("mute")] == [(sid, True)]
+    assert bob.sees()["alice"].tracks[0].muted
+    alice.offer()  # its section goes on sending
+    assert list(world.plane.layers.values()) == [-1]
+    world.join("carol")
+    assert list(world.plane.layers.values()) == [-1, -1]
+    alice.request(mute=rtc.MuteTrackRequest(sid=sid, muted=False))
+    assert list(world.plane.layers.values()) == [0, 0]
+
+
+def test_a_source_taken_away_ends_and_the_others_go_on() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    alice.publish()
+    microphone = alice.publish("audio")
+    room = world.rooms.get("room")
+    room.set_grants(alice.connection, replace(alice.grants, can_publish_sources=(TrackSource.MICROPHONE,)))
+    world.settle()
+    assert [track.sid for track in bob.sees()["alice"].tracks] == [microphone]
+    assert list(bob.sees()["alice"].permission.can_publish_sources) == [models.MICROPHONE]
+    assert alice.publish() == ""
+    room.set_grants(alice.connection, alice.grants)
+    assert alice.publish()
 
 
 def test_a_codec_that_a_subscriber_lacks_is_told_and_not_sent() -> None:
