@@ -76,10 +76,13 @@ class TellNobody:
 
 
 class _OpenTap:
-    """What `open_tap` returns: closes the tap, once."""
+    """What `open_tap` returns: holds the tap, and closes it, once."""
 
     def __init__(self, room: Room, track: PublishedTrack, tap: TrackTap) -> None:
         self._room, self._track, self._tap = room, track, tap
+
+    def request_key_frame(self) -> None:
+        self._room.publications.refresh_tap(self._track, self._tap)
 
     def close(self) -> None:
         self._room.publications.close_tap(self._track, self._tap)
@@ -250,6 +253,15 @@ class Relay:
         if track is None:
             raise CallerError("not_found", "track is not published", status=404)
         found.publications.mute(member, track)
+
+    def add_presence(self, room: str, identity: str, name: str, attributes: Mapping[str, str]) -> None:
+        found = self.registry.get(room)
+        if identity in found.members:
+            raise CallerError("identity_taken", "somebody is in the room under this identity", status=409)
+        found.presences.put(identity, name, attributes, self._clock.wall())
+
+    def remove_presence(self, room: str, identity: str) -> None:
+        self.registry.get(room).presences.remove(identity)
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         self.registry.get(room).send_packet(from_server(payload, topic, frozenset(to)))

@@ -21,6 +21,7 @@ from media.relay.measures import Measures
 from media.relay.metrics import PEER_ERRORS
 from media.relay.outbox import Outbox
 from media.relay.participant import Participant
+from media.relay.presences import Presences
 from media.relay.publications import Publications
 from media.relay.rpc import PendingCalls
 from media.relay.seams import Grants, RelayListener, RoomFacts
@@ -64,6 +65,7 @@ class Room:
         self.metadata = options.metadata
         self.recording = False
         self.members: dict[str, Connection] = {}
+        self.presences = Presences(self._broadcast, environment.settings.limits)
         self.calls = PendingCalls()
         self.distribution = Distribution(self.members, environment)
         self.publications = Publications(name, self.members, self.distribution, self.update, listener, environment)
@@ -102,7 +104,8 @@ class Room:
         return [member for member in self.members.values() if member.participant.active]
 
     def visible(self) -> list[Participant]:
-        return [member.participant for member in self.members.values() if member.participant.visible]
+        members = [member.participant for member in self.members.values() if member.participant.visible]
+        return [*members, *self.presences]
 
     def member(self, identity: str) -> Connection:
         """Raises `CallerError("not_found")`; the sentence is LiveKit's, which its clients look for."""

@@ -91,7 +91,8 @@ class RoomService:
         self, grants: Grants, request: room.ListParticipantsRequest
     ) -> room.ListParticipantsResponse:
         found = self._administered(grants, request.room)
-        return room.ListParticipantsResponse(participants=[m.participant.info() for m in found.members.values()])
+        everybody = [*(member.participant for member in found.members.values()), *found.presences]
+        return room.ListParticipantsResponse(participants=[participant.info() for participant in everybody])
 
     async def get_participant(self, grants: Grants, request: room.RoomParticipantIdentity) -> models.ParticipantInfo:
         return self._member(grants, request.room, request.identity)[1].participant.info()

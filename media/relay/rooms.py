@@ -78,6 +78,8 @@ class Rooms:
         room = self.find(grants.room)
         if room is None and not (self._env.settings.rooms.auto_create or grants.room_create):
             raise CallerError("not_found", NO_ROOM, status=404)
+        if room is not None and grants.identity in room.presences:
+            raise CallerError("identity_taken", "this identity is the service's own in this room", status=403)
         if room is not None and room.full_for(grants.identity):
             raise CallerError("room_full", "the room has as many participants as it takes", status=403)
 

@@ -156,6 +156,10 @@ class TapSink(Protocol):
 class Tap(Protocol):
     """An open reader of a track."""
 
+    def request_key_frame(self) -> None:
+        """The reader can't show anything before the next key frame: ask the publisher. Nothing on a closed tap."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -211,6 +215,16 @@ class RelayControl(Protocol):
         Nobody else can unmute it: a microphone is opened by its owner alone.
         """
         ...
+
+    def add_presence(self, room: str, identity: str, name: str, attributes: Mapping[str, str]) -> None:
+        """Show a participant without a connection: the service itself, while it does something in the room.
+
+        Everybody sees it; it counts as nobody (`participants`, `RoomFacts`) and no room stays open for it. Again with
+        the same identity it is shown with the new name and attributes.
+        """
+        ...
+
+    def remove_presence(self, room: str, identity: str) -> None: ...
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         """A reliable user data packet from the server; `to` limits it to identities."""

@@ -136,6 +136,10 @@ class FakeTap:
     key: tuple[str, str, str]
     max_layer: int
     closed: bool = False
+    key_frames: int = 0  # asked for
+
+    def request_key_frame(self) -> None:
+        self.key_frames += 1
 
     def close(self) -> None:
         if not self.closed:
@@ -157,6 +161,7 @@ class _Room:
     tracks: dict[str, dict[str, TrackFacts]] = field(default_factory=dict)
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     permissions: dict[str, tuple[bool, tuple[TrackSource, ...]]] = field(default_factory=dict)
+    presences: dict[str, str] = field(default_factory=dict)  # names by identity
 
 
 class FakeRelay:
@@ -224,6 +229,12 @@ class FakeRelay:
             raise CallerError("not_found", "track is not published", status=404)
         tracks[track_sid] = dataclasses.replace(tracks[track_sid], muted=True)
         self.listener.track_changed(room, identity, tracks[track_sid])
+
+    def add_presence(self, room: str, identity: str, name: str, attributes: Mapping[str, str]) -> None:
+        self._room(room).presences[identity] = name
+
+    def remove_presence(self, room: str, identity: str) -> None:
+        del self._room(room).presences[identity]
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         self._room(room)
