@@ -63,6 +63,17 @@ def _title_and_users(words: list[str]) -> tuple[str, ...]:
     return (title.strip()[:MAX_TITLE], *dict.fromkeys(users))
 
 
+def _encryption(words: list[str]) -> tuple[str, ...]:
+    if not words:
+        return ()
+    wanted = ENCRYPTIONS.get(words[0].lower())
+    if wanted is None:
+        raise CommandError("bot.usage")
+    return (wanted,)
+
+
+# What people write, and how the product names it.
+ENCRYPTIONS = {"end-to-end": "e2ee", "e2ee": "e2ee", "server": "server", "auto": "auto"}
 HELP = "help"
 CATALOGUE: dict[str, Spec] = {
     spec.name: spec
@@ -70,6 +81,7 @@ CATALOGUE: dict[str, Spec] = {
         Spec(HELP, _nothing),
         Spec("call", _optional_title),
         Spec("meeting", _title_and_users),
+        Spec("encryption", _encryption),
         Spec("record", _nothing),
         Spec("transcribe", _nothing),
         Spec("stop", _nothing),

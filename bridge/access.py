@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appservice.seams import RoomView
+from bridge.modes import MODE_SERVER, end_to_end_only
 from bridge.people import Person
 from bridge.settings import RoomPolicy
 from palabre.base.errors import CallerError
 from palabre.base.ids import UserId
 
-MODE_SERVER = "server"  # media are encrypted hop by hop: guests by link may come
 JOINED = "join"
 
 
@@ -37,9 +37,9 @@ def member_permissions(view: RoomView, policy: RoomPolicy) -> Permissions:
 
 
 def guest_permissions(mode: str) -> Permissions:
-    """For somebody without a Matrix user. Raises `CallerError("guests_not_allowed")`."""
+    """For somebody without a Matrix user, in a call of that mode. Raises `CallerError`: they can't hold its keys."""
     if mode != MODE_SERVER:
-        raise CallerError("guests_not_allowed", "This meeting is for members of its room only.", status=403)
+        raise end_to_end_only()
     return GUEST
 
 
@@ -76,7 +76,7 @@ def require_meeting(asker: UserId, own_server: str, policy: RoomPolicy) -> None:
 
 
 def person_in(person: Person, view: RoomView | None, mode: str, policy: RoomPolicy) -> Permissions:
-    """The permissions of a person of either sort; `view` is None for guests alone."""
+    """The permissions of a person of either sort in a call of that mode; `view` is None for guests alone."""
     if view is None:
         if not person.is_guest:
             raise ValueError("a Matrix user is never let in without asking the room")

@@ -54,7 +54,7 @@ class CallAdmission:
         view = None
         if person.user_id is not None:
             view = await self._matrix.view(meeting.room, person.user_id)
-        may = access.person_in(person, view, meeting.mode, self._policy)
+        may = access.person_in(person, view, call.mode, self._policy)
         return dataclasses.replace(
             grants,
             name=person.name,

@@ -9,6 +9,7 @@ from typing import Any
 from bridge.people import Person
 from palabre.base.clock import Clock
 from palabre.base.database import Database, transaction
+from palabre.base.errors import CallerError
 from palabre.base.ids import CallId, MeetingId, random_id
 
 # The name of a LiveKit room: 24 characters are 120 bits. Whoever learns it still needs a token for it, but it stands in
@@ -23,6 +24,7 @@ class Call:
     id: CallId
     meeting: MeetingId
     room: str  # of LiveKit: the same from the first token to the end of the call, and never again
+    mode: str  # MODE_SERVER or MODE_END_TO_END of bridge.modes, as long as the call lasts
     created_at: float
     started_at: float | None  # when the first person came
     alive_at: float
@@ -52,14 +54,15 @@ class CallStore:
         )
         return None if row is None else _call(row)
 
-    async def open_or_create(self, meeting: MeetingId) -> Call:
-        """The meeting's call: the running one, or a new one under a new room name."""
+    async def open_or_create(self, meeting: MeetingId, mode: str) -> Call:
+        """The meeting's call: the running one, whatever its mode, or a new one of `mode` under a new room name."""
         await self._database.execute(
-            """INSERT INTO bridge_call (id, meeting, room, created_at, alive_at)
-               VALUES ($1, $2, $3, $4, $4) ON CONFLICT (meeting) WHERE ended_at IS NULL DO NOTHING""",
+            """INSERT INTO bridge_call (id, meeting, room, mode, created_at, alive_at)
+               VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (meeting) WHERE ended_at IS NULL DO NOTHING""",
             random_id(),
             meeting,
             random_id("call-", ROOM_NAME_LENGTH),
+            mode,
             self._clock.wall(),
         )
         call = await self.open_call(meeting)
@@ -98,15 +101,22 @@ class CallStore:
         await self._database.execute("UPDATE bridge_call SET alive_at = $1 WHERE ended_at IS NULL", at)
 
     async def expect(self, call: CallId, identity: str, person: Person) -> None:
-        """A token is given to `identity`: from now on the relay may let it in."""
+        """A token is given to `identity`: from now on the relay may let it in.
+
+        Raises `CallerError("identity_taken")` where it is somebody else's; identities are made so that none can be.
+        """
         await self._database.execute(
             """INSERT INTO bridge_participant (call, identity, person, name) VALUES ($1, $2, $3, $4)
-               ON CONFLICT (call, identity) DO UPDATE SET name = excluded.name""",
+               ON CONFLICT (call, identity) DO UPDATE SET name = excluded.name
+               WHERE bridge_participant.person = excluded.person""",
             call,
             identity,
             person.key,
             person.name,
         )
+        holder = await self.expected(call, identity)
+        if holder is None or holder.key != person.key:
+            raise CallerError("identity_taken", "Somebody else is in the call under that identity.", status=403)
 
     async def join(self, call: CallId, identity: str, at: float) -> None:
         """They came, or came back: the first time they joined is kept."""
@@ -179,6 +189,7 @@ def _call(row: Any) -> Call:
         row["id"],
         row["meeting"],
         row["room"],
+        row["mode"],
         row["created_at"],
         row["started_at"],
         row["alive_at"],

@@ -77,9 +77,9 @@ class Calls:
         self._observer = observer
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
 
-    async def open(self, meeting: Meeting) -> Call:
-        """The meeting's running call, or a new one; the relay has its room afterwards."""
-        call = await self._calls.open_or_create(meeting.id)
+    async def open(self, meeting: Meeting, mode: str) -> Call:
+        """The meeting's running call, whatever its mode, or a new one of `mode`; the relay has its room afterwards."""
+        call = await self._calls.open_or_create(meeting.id, mode)
         await self._create_room(meeting, call, EMPTY_SECONDS)
         return call
 
@@ -197,8 +197,8 @@ class Calls:
         )
 
     async def _post_start(self, meeting: Meeting, call: Call) -> None:
-        body = wording.call_started(meeting.language, wording.meeting_link(self._base_url, meeting.id))
-        extra = {wording.CALL_FIELD: {"call": call.id, "meeting": meeting.id, "mode": meeting.mode}}
+        body = wording.call_started(meeting.language, call.mode, wording.meeting_link(self._base_url, meeting.id))
+        extra = {wording.CALL_FIELD: {"call": call.id, "meeting": meeting.id, "mode": call.mode}}
         key = stable_id("call", call.id, "started")
         await self._posts.add(Post(key, call.id, PostKind.ROOT, {"body": body, "extra": extra}))
 

@@ -199,7 +199,7 @@ class Captures:
                 await self._finish(meeting, running, interrupted=False, at=at)
 
     async def metadata(self, meeting: Meeting, call: Call) -> str:
-        return room_state.room_metadata(meeting, self._captures(call))
+        return room_state.room_metadata(meeting, call, self._captures(call))
 
     # The service's life.
 
@@ -306,7 +306,7 @@ class Captures:
 
     def _show(self, meeting: Meeting, call: Call) -> None:
         if self._exists(call):
-            self._relay.set_room_metadata(call.room, room_state.room_metadata(meeting, self._captures(call)))
+            self._relay.set_room_metadata(call.room, room_state.room_metadata(meeting, call, self._captures(call)))
             self._relay.set_room_recording(call.room, bool(self._of(call)))
 
     async def _show_consents(self, call: Call, person: Person | None = None) -> None:

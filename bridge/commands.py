@@ -18,6 +18,7 @@ from bridge.capture import Captures
 from bridge.command_log import CommandLog
 from bridge.consent_store import Kind
 from bridge.meetings import Meeting, MeetingStore, clean_title
+from bridge.modes import MODE_AUTO, MODE_END_TO_END, MODE_SERVER, ROOM_MODES
 from bridge.people import Person, matrix_person
 from bridge.settings import BridgeSettings
 from media.relay.seams import RelayControl
@@ -66,6 +67,7 @@ class Commands:
         self._handlers: Mapping[str, Callable[[Command], Awaitable[None]]] = {
             "call": self._call,
             "meeting": self._meeting,
+            "encryption": self._encryption,
             "record": self._record,
             "transcribe": self._transcribe,
             "stop": self._stop,
@@ -112,11 +114,12 @@ class Commands:
         meeting = await self._meetings.for_room(
             command.room_id,
             title=clean_title(" ".join(command.arguments)) or view.name,
-            mode=access.MODE_SERVER,
+            mode=MODE_AUTO,
             language=command.language,
             created_by=command.sender,
         )
-        answer = say(command.language, "room.call.ready", link=self._link(meeting))
+        mode = meeting.mode if view.encrypted else MODE_SERVER
+        answer = say(command.language, f"room.call.ready.{mode}", link=self._link(meeting))
         try:
             await self._matrix.put_widget(command.room_id, self._widget(meeting))
         except CallerError as refusal:
@@ -134,7 +137,7 @@ class Commands:
         meeting = await self._meetings.asked_by(
             command.event_id,
             title=title,
-            mode=access.MODE_SERVER,
+            mode=MODE_AUTO,
             language=command.language,
             created_by=command.sender,
         )
@@ -159,6 +162,27 @@ class Commands:
         await self._answer(
             command, say(command.language, "room.meeting.ready", title=meeting.title, room=room_link, link=link)
         )
+
+    async def _encryption(self, command: Command) -> None:
+        """Say which encryption the room wants of its calls, or choose it, from the next call on."""
+        view = await self._matrix.view(command.room_id, command.sender)
+        access.require_call(view, self._settings.policy)
+        meeting = await self._meetings.for_room(
+            command.room_id, title=view.name, mode=MODE_AUTO, language=command.language, created_by=command.sender
+        )
+        wanted = command.arguments[0] if command.arguments else meeting.mode
+        if wanted not in ROOM_MODES:
+            raise ValueError(f"no such encryption: {wanted}")
+        if wanted == MODE_END_TO_END and not view.encrypted:
+            raise CallerError(
+                "room_not_encrypted", "This room is not encrypted, so its calls cannot be end-to-end.", status=409
+            )
+        await self._meetings.set_mode(meeting.id, wanted)
+        lines = [say(command.language, f"room.encryption.{wanted}" if view.encrypted else "room.encryption.clear")]
+        call = await self._calls.open_call(meeting.id)
+        if call is not None and command.arguments:
+            lines.append(say(command.language, f"room.encryption.running.{call.mode}"))
+        await self._answer(command, "\n".join(lines))
 
     # These four have nothing to say: the bot ticks them off, the call's thread or the page says the rest.
 

@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from appservice.seams import MatrixPort
 from bridge.access import Permissions
 from bridge.call_store import CallStore, present
 from bridge.capture import Captures
 from bridge.consent_store import Answer, Kind
 from bridge.entrance import Entrance
 from bridge.meetings import Meeting
-from bridge.sessions import Session
+from bridge.sessions import Proof, Session
 from palabre.base.errors import CallerError
 from palabre.base.ids import MeetingId
 
@@ -23,6 +22,8 @@ class MeetingView:
     """A meeting as somebody who may enter sees it before and during a call."""
 
     meeting: Meeting
+    mode: str  # of the running call, or what this person's would get
+    service_url: str  # the focus that a MatrixRTC client in this call names; empty for who cannot be one
     room_encrypted: bool
     started_at: float | None  # seconds since the epoch; None: nobody is in a call
     participants: tuple[str, ...]  # names
@@ -32,35 +33,38 @@ class MeetingView:
 class Conference:
     """Every method asks the room first whether this person may be here. Raises `CallerError`."""
 
-    def __init__(self, entrance: Entrance, matrix: MatrixPort, calls: CallStore, captures: Captures) -> None:
+    def __init__(self, entrance: Entrance, calls: CallStore, captures: Captures, focus_url: str) -> None:
         self._entrance = entrance
-        self._matrix = matrix
+        self._focus_url = focus_url
         self._calls = calls
         self._captures = captures
 
     async def view(self, session: Session, meeting_id: MeetingId) -> MeetingView:
-        meeting, _ = await self._entrance.enter(session, meeting_id)
-        room = await self._matrix.view(meeting.room, self._matrix.user_id)
-        call = await self._calls.open_call(meeting.id)
+        standing = await self._entrance.enter(session, meeting_id)
+        call = standing.call
         people = [] if call is None else present(await self._calls.attendances(call.id))
         return MeetingView(
-            meeting,
-            room.encrypted,
+            standing.meeting,
+            standing.mode,
+            self._focus_url if session.proof is Proof.OPENID else "",
+            standing.encrypted,
             call.started_at if call is not None and people else None,
             tuple(person.name for person in people),
             self._captures.view(call),
         )
 
     async def start_capture(self, session: Session, meeting_id: MeetingId, kinds: Iterable[Kind]) -> dict[str, Any]:
-        meeting, may = await self._entrance.enter(session, meeting_id)
-        self._require_capture(may)
+        standing = await self._entrance.enter(session, meeting_id)
+        meeting = standing.meeting
+        self._require_capture(standing.may)
         await self._captures.start(meeting, session.person, kinds, how="page")
         return self._captures.view(await self._calls.open_call(meeting.id))
 
     async def stop_capture(self, session: Session, meeting_id: MeetingId, kinds: Iterable[Kind]) -> dict[str, Any]:
         """Stopping what does not run changes nothing."""
-        meeting, may = await self._entrance.enter(session, meeting_id)
-        self._require_capture(may)
+        standing = await self._entrance.enter(session, meeting_id)
+        meeting = standing.meeting
+        self._require_capture(standing.may)
         await self._captures.stop(meeting, kinds)
         return self._captures.view(await self._calls.open_call(meeting.id))
 
@@ -68,8 +72,8 @@ class Conference:
         self, session: Session, meeting_id: MeetingId, kinds: Iterable[Kind], *, agree: bool
     ) -> dict[Kind, Answer]:
         """Store the person's consent; withdrawing takes effect before this returns."""
-        meeting, _ = await self._entrance.enter(session, meeting_id)
-        return await self._captures.answer(meeting, session.person, kinds, agree=agree, how="page")
+        standing = await self._entrance.enter(session, meeting_id)
+        return await self._captures.answer(standing.meeting, session.person, kinds, agree=agree, how="page")
 
     def _require_capture(self, may: Permissions) -> None:
         if not may.capture:

@@ -10,12 +10,22 @@ import structlog
 from appservice.seams import MatrixPort, RoomView
 from bridge import access
 from bridge.access import Permissions
-from bridge.call_store import CallStore
+from bridge.call_store import Call, CallStore
 from bridge.calls import Calls
 from bridge.meetings import Meeting, MeetingStore
+from bridge.modes import (
+    MODE_AUTO,
+    MODE_END_TO_END,
+    MODE_SERVER,
+    Way,
+    end_to_end_only,
+    opened_mode,
+    require_way,
+    shown_mode,
+)
 from bridge.openid import OpenIdVerifier
-from bridge.people import guest_person, identity_of, matrix_person
-from bridge.sessions import Session, SessionStore
+from bridge.people import guest_person, identity_of, matrix_person, rtc_identity
+from bridge.sessions import Proof, Session, SessionStore
 from bridge.settings import BridgeSettings
 from bridge.tokens import mint_join_token
 from palabre.base.clock import Clock
@@ -41,7 +51,20 @@ class Seat:
     token: str
     identity: str
     name: str
-    mode: str
+    mode: str  # of the call
+    may: Permissions
+    service_url: str = ""  # of a seat for a MatrixRTC client: the focus that its member event names
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A meeting and what somebody may do there now."""
+
+    meeting: Meeting
+    view: RoomView | None  # the room's view of the person; None for guests
+    call: Call | None  # the one that is running
+    mode: str  # of that call, or what this person's would get
+    encrypted: bool  # the room
     may: Permissions
 
 
@@ -77,7 +100,7 @@ class Entrance:
         access.require_member(view)
         meeting = await self._meeting_of(view, user_id)
         person = matrix_person(user_id, view.display_name)
-        token, session = await self._sessions.open(person, meeting.id)
+        token, session = await self._sessions.open(person, meeting.id, Proof.OPENID)
         log.info("session opened", proof="openid", person=loggable(user_id), meeting=loggable(meeting.id))
         return Opened(token, session, meeting)
 
@@ -91,33 +114,52 @@ class Entrance:
     async def session(self, token: str) -> Session:
         return await self._sessions.find(token)
 
-    async def enter(self, session: Session, meeting_id: MeetingId) -> tuple[Meeting, Permissions]:
+    async def enter(self, session: Session, meeting_id: MeetingId) -> Standing:
         """The meeting and what this person may do there now. Raises `CallerError` for who must stay outside."""
-        meeting, _, may = await self._standing(session, meeting_id)
-        return meeting, may
-
-    async def join(self, session: Session, meeting_id: MeetingId, device: str) -> Seat:
-        """A seat in the meeting's call, which is opened if none is running and the person may open one."""
-        meeting, view, may = await self._standing(session, meeting_id)
-        identity = identity_of(session.person, device)
-        if view is not None and await self._store.open_call(meeting.id) is None:
-            access.require_call(view, self._settings.policy)
-        call = await self._calls.open(meeting)
-        await self._store.expect(call.id, identity, session.person)
-        token = mint_join_token(
-            self._settings.livekit, call.room, identity, session.person, may, now=self._clock.wall()
-        )
-        log.info("seat given", call=loggable(call.id), person=loggable(session.person.key))
-        return Seat(self._settings.livekit.url, token, identity, session.person.name, meeting.mode, may)
-
-    async def _standing(self, session: Session, meeting_id: MeetingId) -> tuple[Meeting, RoomView | None, Permissions]:
-        """The meeting, the room's view of the person (None for guests) and their permissions."""
         await self._ready()
         session.require(meeting_id)
         meeting = await self._meetings.get(meeting_id)
         user_id = session.person.user_id
-        view = None if user_id is None else await self._matrix.view(meeting.room, user_id)
-        return meeting, view, access.person_in(session.person, view, meeting.mode, self._settings.policy)
+        room = await self._matrix.view(meeting.room, user_id or self._matrix.user_id)
+        view = None if user_id is None else room
+        call = await self._store.open_call(meeting.id)
+        if call is not None:
+            mode = call.mode
+        elif session.proof is Proof.OPENID:
+            mode = shown_mode(meeting.mode, encrypted=room.encrypted)
+        else:
+            mode = MODE_END_TO_END if meeting.mode == MODE_END_TO_END else MODE_SERVER
+        may = access.person_in(session.person, view, mode, self._settings.policy)
+        return Standing(meeting, view, call, mode, room.encrypted, may)
+
+    async def join(self, session: Session, meeting_id: MeetingId, device: str, mode: str = MODE_SERVER) -> Seat:
+        """A seat in the meeting's call, which is opened if none is running and the person may open one.
+
+        `mode` is what the page can do: `MODE_END_TO_END` for one that takes part in MatrixRTC inside a client that
+        vouched for its user; `device` is then that client's Matrix device.
+        """
+        standing = await self.enter(session, meeting_id)
+        if mode == MODE_END_TO_END and session.proof is not Proof.OPENID:
+            raise end_to_end_only()
+        way = Way.MATRIX_RTC if mode == MODE_END_TO_END else Way.LINK
+        identity = _identity(session, device, way)
+        meeting, encrypted = standing.meeting, standing.encrypted
+        if standing.call is None:
+            if standing.view is not None:
+                access.require_call(standing.view, self._settings.policy)
+            call = await self._calls.open(meeting, opened_mode(meeting.mode, way, encrypted=encrypted))
+        else:
+            call = await self._calls.open(meeting, standing.call.mode)
+        require_way(call.mode, way, encrypted=encrypted)  # somebody else may have opened it meanwhile
+        await self._store.expect(call.id, identity, session.person)
+        token = mint_join_token(
+            self._settings.livekit, call.room, identity, session.person, standing.may, now=self._clock.wall()
+        )
+        log.info("seat given", call=loggable(call.id), person=loggable(session.person.key), mode=call.mode)
+        service_url = self._settings.focus_url if way is Way.MATRIX_RTC else ""
+        return Seat(
+            self._settings.livekit.url, token, identity, session.person.name, call.mode, standing.may, service_url
+        )
 
     async def _meeting_of(self, view: RoomView, user_id: UserId) -> Meeting:
         found = await self._meetings.of_room(view.room_id)
@@ -127,7 +169,14 @@ class Entrance:
         return await self._meetings.for_room(
             view.room_id,
             title=view.name,
-            mode=access.MODE_SERVER,
+            mode=MODE_AUTO,
             language=self._settings.language,
             created_by=user_id,
         )
+
+
+def _identity(session: Session, device: str, way: Way) -> str:
+    user_id = session.person.user_id
+    if way is Way.MATRIX_RTC and user_id is not None:
+        return rtc_identity(user_id, device)
+    return identity_of(session.person, device)

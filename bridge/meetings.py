@@ -20,7 +20,7 @@ class Meeting:
     id: MeetingId
     room_id: RoomId | None  # None until the homeserver has made the room
     title: str
-    mode: str  # bridge.access.MODE_SERVER
+    mode: str  # what the room wants of its calls: bridge.modes.ROOM_MODES
     language: str
     created_by: str  # Matrix user id
 
@@ -68,6 +68,10 @@ class MeetingStore:
     async def set_room(self, meeting: MeetingId, room_id: RoomId) -> Meeting:
         await self._database.execute("UPDATE bridge_meeting SET room_id = $2 WHERE id = $1", meeting, room_id)
         return await self.get(meeting)
+
+    async def set_mode(self, meeting: MeetingId, mode: str) -> None:
+        """What the room wants from its next call on."""
+        await self._database.execute("UPDATE bridge_meeting SET mode = $2 WHERE id = $1", meeting, mode)
 
     async def _insert(
         self,

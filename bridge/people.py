@@ -10,6 +10,11 @@ from palabre.base.ids import UserId
 
 GUEST_PREFIX = "guest:"
 DEVICE = re.compile(r"[A-Za-z0-9_-]{1,32}")  # what a tab calls itself: docs/http-api.md
+MATRIX_DEVICE_LIMIT = 255  # characters; Matrix sets no limit, and no client's are longer than some 50
+IDENTITY_LIMIT = 256  # characters, the relay's and LiveKit's
+# Devices that would make a user's identity that of somebody else: `@a:host` with `8448:X` is `@a:host:8448` with `X`,
+# and with `8448/tab` it is the page's identity of `@a:host:8448`.
+AMBIGUOUS_DEVICE = re.compile(r"[^:]*:.*|\d{1,5}/.*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,18 @@ def identity_of(person: Person, device: str) -> str:
     if not DEVICE.fullmatch(device):
         raise CallerError("bad_device", "A device name has 1 to 32 letters, digits, - or _.")
     return f"{person.key}/{device}"
+
+
+def rtc_identity(user_id: UserId, device_id: str) -> str:
+    """The identity `@user:server:DEVICE` that MatrixRTC clients expect of a member.
+
+    Raises `CallerError` for a device id that is none, or that would make this the identity of somebody else.
+    """
+    identity = f"{user_id}:{device_id}"
+    plain = 0 < len(device_id) <= MATRIX_DEVICE_LIMIT and device_id.isprintable() and " " not in device_id
+    if not plain or AMBIGUOUS_DEVICE.fullmatch(device_id) or len(identity) > IDENTITY_LIMIT:
+        raise CallerError("bad_device", "That device id cannot be used in a call: sign in anew on this device.")
+    return identity
 
 
 def person_key(identity: str) -> str:

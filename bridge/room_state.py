@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.call_store import Call
 from bridge.capture_store import Capture
 from bridge.consent_store import Answer, Kind
 from bridge.meetings import Meeting
@@ -24,9 +25,9 @@ def capture_view(running: Mapping[Kind, Capture]) -> dict[str, Any]:
     }
 
 
-def room_metadata(meeting: Meeting, running: Mapping[Kind, Capture]) -> str:
+def room_metadata(meeting: Meeting, call: Call, running: Mapping[Kind, Capture]) -> str:
     return json.dumps(
-        {"meeting": meeting.id, "title": meeting.title, "mode": meeting.mode, "capture": capture_view(running)},
+        {"meeting": meeting.id, "title": meeting.title, "mode": call.mode, "capture": capture_view(running)},
         separators=(",", ":"),
         ensure_ascii=False,
     )

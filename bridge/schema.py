@@ -13,7 +13,7 @@ _TABLES = (
         id           TEXT PRIMARY KEY,
         room_id      TEXT UNIQUE,      -- null until the homeserver made the room
         title        TEXT NOT NULL,
-        mode         TEXT NOT NULL,    -- server: media are encrypted hop by hop
+        mode         TEXT NOT NULL,    -- what the room wants of its calls: auto, e2ee, server (bridge.modes)
         language     TEXT NOT NULL,
         created_by   TEXT NOT NULL,
         created_at   DOUBLE PRECISION NOT NULL,
@@ -101,4 +101,12 @@ async def _version_1(connection: Connection, _scheme: Scheme) -> None:
         await connection.execute(statement)
 
 
+async def _version_2(connection: Connection, _scheme: Scheme) -> None:
+    """Calls and sessions from before were all to the server, and sessions for one meeting opened by OpenID."""
+    await connection.execute("ALTER TABLE bridge_call ADD COLUMN mode TEXT NOT NULL DEFAULT 'server'")
+    await connection.execute("ALTER TABLE bridge_session ADD COLUMN proof TEXT NOT NULL DEFAULT 'link'")
+    await connection.execute("UPDATE bridge_session SET proof = 'openid' WHERE meeting IS NOT NULL")
+
+
 upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")
+upgrade_table.register(_version_2, description="The encryption of a call, and how a session was proved")

@@ -123,7 +123,7 @@ class BridgeService:
         openid = OpenIdVerifier(settings.openid, http, clock)
         sessions = SessionStore(database, clock, settings.session_ttl)
         self.entrance = Entrance(settings, matrix, openid, sessions, meetings, store, self.listener, clock, ready)
-        self.conference = Conference(self.entrance, matrix, store, self.captures)
+        self.conference = Conference(self.entrance, store, self.captures, settings.focus_url)
 
     async def start(self) -> None:
         """Finish what a crash left: calls, captures, jobs and posts; then keep them going."""

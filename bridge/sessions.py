@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from enum import Enum
 
 from bridge.people import Person
 from palabre.base.clock import Clock
@@ -20,6 +21,13 @@ TOKEN_LIMIT = 128  # characters: longer ones are not hashed
 SESSIONS_PER_PERSON = 20  # tabs and devices; the oldest goes when there are more
 
 
+class Proof(Enum):
+    """How the holder of a session proved who they are."""
+
+    OPENID = "openid"  # a Matrix client vouched for them: it can exchange media keys, too
+    LINK = "link"  # a sign-in of the page
+
+
 @dataclass(frozen=True)
 class Session:
     """`meeting` None: every meeting that the person may join."""
@@ -27,6 +35,7 @@ class Session:
     person: Person
     meeting: MeetingId | None
     expires_at: float  # seconds since the epoch
+    proof: Proof = Proof.LINK
 
     def require(self, meeting: MeetingId) -> None:
         """Raises `CallerError("wrong_meeting")` for a session that was opened for another one."""
@@ -42,11 +51,11 @@ class SessionStore:
         self._clock = clock
         self._ttl = ttl
 
-    async def open(self, person: Person, meeting: MeetingId | None) -> tuple[str, Session]:
+    async def open(self, person: Person, meeting: MeetingId | None, proof: Proof = Proof.LINK) -> tuple[str, Session]:
         """A new session and its token. Throws out what has expired and the person's oldest above the limit."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
         now = self._clock.wall()
-        session = Session(person, meeting, now + self._ttl)
+        session = Session(person, meeting, now + self._ttl, proof)
         async with transaction(self._database) as connection:
             await connection.execute("DELETE FROM bridge_session WHERE expires_at <= $1", now)
             await connection.execute(
@@ -57,13 +66,14 @@ class SessionStore:
                 SESSIONS_PER_PERSON - 1,
             )
             await connection.execute(
-                """INSERT INTO bridge_session (token_hash, person, name, meeting, expires_at)
-                   VALUES ($1, $2, $3, $4, $5)""",
+                """INSERT INTO bridge_session (token_hash, person, name, meeting, expires_at, proof)
+                   VALUES ($1, $2, $3, $4, $5, $6)""",
                 _hash(token),
                 person.key,
                 person.name,
                 meeting,
                 session.expires_at,
+                proof.value,
             )
         return token, session
 
@@ -71,12 +81,11 @@ class SessionStore:
         """Raises `CallerError("session_expired")` for a token that is unknown, expired or no token at all."""
         row = None
         if 0 < len(token) <= TOKEN_LIMIT:
-            row = await self._database.fetchrow(
-                "SELECT person, name, meeting, expires_at FROM bridge_session WHERE token_hash = $1", _hash(token)
-            )
+            row = await self._database.fetchrow("SELECT * FROM bridge_session WHERE token_hash = $1", _hash(token))
         if row is None or row["expires_at"] <= self._clock.wall():
             raise CallerError("session_expired", "You are not signed in any more. Open the page again.", status=401)
-        return Session(Person(row["person"], row["name"]), row["meeting"], row["expires_at"])
+        person = Person(row["person"], row["name"])
+        return Session(person, row["meeting"], row["expires_at"], Proof(row["proof"]))
 
 
 def _hash(token: str) -> str:

@@ -14,6 +14,7 @@ from media.speech.settings import SpeechSettings
 
 CLAIMS_TTL = 600.0  # LiveKit's own default for tokens that clients refresh: ten minutes to join, the relay renews it
 WORKING_DAY = 10 * 3600.0
+FOCUS_PATH = "/livekit/jwt"  # where MatrixRTC clients ask for tokens, below the public URL
 
 
 class _Section(BaseModel):
@@ -96,3 +97,8 @@ class BridgeSettings(_Section):
     def base_url(self) -> str:
         """`public_url` without a slash at its end."""
         return str(self.public_url).rstrip("/")
+
+    @property
+    def focus_url(self) -> str:
+        """`livekit_service_url` of MatrixRTC: clients compare it as a string, so there is one spelling of it."""
+        return f"{self.base_url}{FOCUS_PATH}"

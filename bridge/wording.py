@@ -48,8 +48,9 @@ def names_words(language: str, names: Sequence[str]) -> str:
     return say(language, "room.names.more", names=", ".join(shown), count=len(names) - NAMES_SHOWN)
 
 
-def call_started(language: str, link: str) -> str:
-    return say(language, "room.call.started", link=link)
+def call_started(language: str, mode: str, link: str) -> str:
+    """Says which encryption the call has; the link leads into a call to the server alone."""
+    return say(language, f"room.call.started.{mode}", link=link)
 
 
 def call_ended(language: str, duration: float, names: Sequence[str]) -> str:

@@ -9,6 +9,8 @@ from aiohttp import web
 
 from bridge.consent_store import Answer, Kind
 from bridge.entrance import Opened
+from bridge.modes import MODE_END_TO_END, MODE_SERVER
+from bridge.people import MATRIX_DEVICE_LIMIT
 from bridge.service import BridgeService
 from bridge.sessions import Session
 from palabre.base.clock import Clock
@@ -89,7 +91,8 @@ class Api:
         return {
             "id": view.meeting.id,
             "title": view.meeting.title,
-            "mode": view.meeting.mode,
+            "mode": view.mode,
+            "service_url": view.service_url,
             "room_encrypted": view.room_encrypted,
             "call": call,
             "capture": view.capture,
@@ -97,14 +100,20 @@ class Api:
 
     async def _join(self, request: web.Request) -> Mapping[str, Any]:
         session = await self._session(request)
-        device = text_field(await read_json(request), "device", limit=DEVICE_LIMIT)
-        seat = await self._bridge.entrance.join(session, _meeting_id(request), device)
+        body = await read_json(request)
+        mode = body.get("mode", MODE_SERVER)
+        if mode not in (MODE_END_TO_END, MODE_SERVER):
+            raise CallerError("bad_field", "“mode” must be “e2ee” or “server”.", field="mode")
+        limit = MATRIX_DEVICE_LIMIT if mode == MODE_END_TO_END else DEVICE_LIMIT
+        device = text_field(body, "device", limit=limit)
+        seat = await self._bridge.entrance.join(session, _meeting_id(request), device, mode)
         return {
             "url": seat.url,
             "token": seat.token,
             "identity": seat.identity,
             "name": seat.name,
             "mode": seat.mode,
+            "service_url": seat.service_url,
             "may": {"publish": seat.may.publish, "capture": seat.may.capture, "moderate": seat.may.moderate},
         }
 

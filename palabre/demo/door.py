@@ -36,9 +36,9 @@ class Door:
         self._headers = {"Authorization": f"Bearer {answer['session']}"}
         self.meeting = meeting
 
-    async def join(self, device: str) -> tuple[str, str]:
+    async def join(self, device: str, mode: str = "server") -> tuple[str, str]:
         """The LiveKit URL and token for this meeting's call."""
-        answer = await self._ask("POST", f"/api/meetings/{self.meeting}/join", {"device": device})
+        answer = await self._ask("POST", f"/api/meetings/{self.meeting}/join", {"device": device, "mode": mode})
         return answer["url"], answer["token"]
 
     async def state(self) -> dict[str, Any]:

@@ -144,6 +144,9 @@ class Script:
                 )
             with step('Alice writes  !palabre meeting "Budget 2027" @bruno @chloe  in it'):
                 room = await self._meeting(alice.matrix, home, [bruno.matrix, chloe.matrix])
+            with step("Alice writes  !palabre encryption server  there, so that people may come by link, too"):
+                command = await alice.matrix.send(room, "!palabre encryption server")
+                await alice.matrix.until(lambda: (self._bot, "✅") in alice.matrix.reactions(command))
             with step("Alice, Bruno and Chloé join the call with Matrix OpenID tokens, camera and microphone on"):
                 for attendee in (alice, bruno, chloe):
                     await attendee.come(room)

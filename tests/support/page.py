@@ -23,7 +23,9 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Frame, FrameLocator, Page, async_playwright
 
+from appservice.seams import Command
 from palabre.base.clock import SystemClock
+from palabre.base.ids import EventId, RoomId, UserId
 from palabre.demo.homeserver import Account, Homeserver, free_port
 from palabre.initialise import InitialFacts, initial_document
 from palabre.service import Service
@@ -153,6 +155,14 @@ class Site:
         account = self.accounts[who]
         return await self.ask(who, "POST", f"/_matrix/client/v3/user/{account.user_id}/openid/request_token", {})
 
+    async def encryption(self, wanted: str) -> None:
+        """Ana writes `!palabre encryption …`; her client here has no keys, so the command is handed over by itself."""
+        path = f"/_matrix/client/v3/rooms/{quote(self.room_id, safe='')}/send/org.palabre.test/{wanted}"
+        event = EventId((await self.ask("ana", "PUT", path, {}))["event_id"])
+        ana = UserId(self.accounts["ana"].user_id)
+        command = Command("encryption", (wanted,), ana, RoomId(self.room_id), event, None, "fr", time.time())
+        await self.service.bridge.commands.handle(command)
+
     async def ask(self, who: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """A request to the homeserver as this person."""
         token = self.accounts[who].access_token
@@ -271,6 +281,7 @@ async def _meeting_room(site: Site, bot: str) -> None:
         proof = {"openid": await site.openid("ana"), "room_id": site.room_id}
         async with http.post(f"{site.url}/api/session/openid", json=proof) as answer:
             site.meeting = (await answer.json())["meeting"]["id"]
+    await site.encryption("server")  # these meetings are for people by link as well
 
 
 @pytest.fixture

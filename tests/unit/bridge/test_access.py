@@ -7,6 +7,7 @@ import pytest
 
 from appservice.seams import RoomView
 from bridge import access
+from bridge.modes import MODE_END_TO_END, MODE_SERVER
 from bridge.people import guest_person, matrix_person
 from bridge.settings import RoomPolicy
 from palabre.base.errors import CallerError
@@ -50,15 +51,15 @@ def test_power_levels_of_the_policy_are_asked_for() -> None:
 
 
 def test_guests_come_only_into_meetings_encrypted_to_the_server_and_never_record() -> None:
-    may = access.guest_permissions(access.MODE_SERVER)
+    may = access.guest_permissions(MODE_SERVER)
     assert (may.publish, may.capture, may.moderate) == (True, False, False)
-    assert code(access.guest_permissions, "e2ee") == "guests_not_allowed"
+    assert code(access.guest_permissions, MODE_END_TO_END) == "end_to_end_only"
 
 
 def test_a_matrix_user_is_never_judged_without_the_room() -> None:
     with pytest.raises(ValueError, match="without asking"):
-        access.person_in(matrix_person(ALICE), None, access.MODE_SERVER, POLICY)
-    assert access.person_in(guest_person("camille", "Camille"), None, access.MODE_SERVER, POLICY) == access.GUEST
+        access.person_in(matrix_person(ALICE), None, MODE_SERVER, POLICY)
+    assert access.person_in(guest_person("camille", "Camille"), None, MODE_SERVER, POLICY) == access.GUEST
 
 
 def test_only_people_of_the_own_server_have_rooms_created_unless_the_policy_names_others() -> None:

@@ -64,8 +64,8 @@ async def test_grants_to_administer_are_taken_away(bridge_world: World) -> None:
 async def test_a_guest_by_link_is_admitted_to_a_meeting_encrypted_to_the_server_only(bridge_world: World) -> None:
     room, identity = await bridge_world.join("camille")
     await bridge_world.service.admission.admit(grants(room, identity))
-    await bridge_world.database.execute("UPDATE bridge_meeting SET mode = 'e2ee'")
-    assert await refusal(bridge_world, grants(room, identity)) == "guests_not_allowed"
+    await bridge_world.database.execute("UPDATE bridge_call SET mode = 'e2ee'")
+    assert await refusal(bridge_world, grants(room, identity)) == "end_to_end_only"
 
 
 async def test_names_and_attributes_are_those_of_the_seat_whatever_the_token_says(bridge_world: World) -> None:
@@ -76,3 +76,12 @@ async def test_names_and_attributes_are_those_of_the_seat_whatever_the_token_say
     admitted = await bridge_world.service.admission.admit(given)
     assert (admitted.name, dict(admitted.attributes), admitted.metadata) == ("Bob", {"palabre.user": BOB}, "")
     assert not admitted.can_update_own_metadata
+
+
+async def test_an_identity_is_never_given_to_a_second_person(bridge_world: World) -> None:
+    await bridge_world.join(ALICE)
+    call = await bridge_world.service.listener._calls.open_call(await bridge_world.meeting())
+    assert call is not None
+    with pytest.raises(CallerError) as caught:
+        await bridge_world.service.listener._calls.expect(call.id, f"{ALICE}/tab", bridge_world.person(BOB))
+    assert caught.value.code == "identity_taken"

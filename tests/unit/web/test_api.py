@@ -75,7 +75,8 @@ async def test_the_widgets_way_in_from_proof_to_token(client: Client, bridge_wor
     assert view == {
         "id": meeting,
         "title": "Budget",
-        "mode": "server",
+        "mode": "e2ee",
+        "service_url": "https://meet.example.org/livekit/jwt",
         "room_encrypted": True,
         "call": None,
         "capture": {"recording": None, "transcription": None},
@@ -85,6 +86,27 @@ async def test_the_widgets_way_in_from_proof_to_token(client: Client, bridge_wor
     assert (seat["url"], seat["identity"], seat["name"]) == ("wss://meet.example.org", f"{ALICE}/tab1", "Alice")
     assert seat["may"] == {"publish": True, "capture": True, "moderate": True}
     assert seat["token"].count(".") == 2
+    assert (seat["mode"], seat["service_url"]) == ("server", "")
+
+
+async def test_a_page_that_takes_part_in_matrixrtc_gets_an_end_to_end_seat_under_its_matrix_device(
+    client: Client, bridge_world: World
+) -> None:
+    session, meeting = await sign_in(client)
+    path = f"/api/meetings/{meeting}"
+    for wrong in ({"device": "DEV", "mode": "auto"}, {"device": "DEV", "mode": 1}, {"device": "A:B", "mode": "e2ee"}):
+        assert (await ask(client, "POST", f"{path}/join", wrong, session))[0] == 400
+    _, seat = await ask(client, "POST", f"{path}/join", {"device": "DEV", "mode": "e2ee"}, session)
+    assert (seat["mode"], seat["identity"]) == ("e2ee", f"{ALICE}:DEV")
+    assert seat["service_url"] == "https://meet.example.org/livekit/jwt"
+    # Whoever cannot exchange keys stays outside, with a reason that names it.
+    bob, _ = await sign_in(client, BOB)
+    status, answer = await ask(client, "POST", f"{path}/join", {"device": "tab1"}, bob)
+    assert (status, answer["code"]) == (403, "end_to_end_only")
+    _, camille = await ask(client, "POST", "/api/session/dev", {"user": "camille", "password": "palabre"})
+    for method, where, body in (("GET", path, None), ("POST", f"{path}/join", {"device": "tab1", "mode": "e2ee"})):
+        status, answer = await ask(client, method, where, body, camille["session"])
+        assert (status, answer["code"]) == (403, "end_to_end_only")
 
 
 async def test_capture_and_consent_from_the_page(client: Client, bridge_world: World) -> None:
