@@ -74,7 +74,23 @@ def _encryption(words: list[str]) -> tuple[str, ...]:
 
 # What people write, and how the product names it.
 ENCRYPTIONS = {"end-to-end": "e2ee", "e2ee": "e2ee", "server": "server", "auto": "auto"}
+
+
+def _kinds_to_agree(words: list[str]) -> tuple[str, ...]:
+    """Which ones; none is whatever is asked. A word that we don't know must not become a yes to everything."""
+    if any(word.lower() not in KINDS for word in words):
+        raise CommandError("bot.usage")
+    return tuple(dict.fromkeys(word.lower() for word in words))
+
+
+def _kinds_to_decline(words: list[str]) -> tuple[str, ...]:
+    """Which ones; none is all of it, and so is anything that we don't understand: a no is never too wide."""
+    kinds = tuple(dict.fromkeys(word.lower() for word in words))
+    return kinds if all(kind in KINDS for kind in kinds) else ()
+
+
 HELP = "help"
+KINDS = ("recording", "transcription")
 CATALOGUE: dict[str, Spec] = {
     spec.name: spec
     for spec in (
@@ -85,8 +101,8 @@ CATALOGUE: dict[str, Spec] = {
         Spec("record", _nothing),
         Spec("transcribe", _nothing),
         Spec("stop", _nothing),
-        Spec("agree", _nothing),
-        Spec("decline", _nothing),
+        Spec("agree", _kinds_to_agree),
+        Spec("decline", _kinds_to_decline),
         Spec("status", _nothing),
     )
 }

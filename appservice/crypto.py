@@ -23,6 +23,7 @@ from mautrix.crypto.store import PgCryptoStore
 from mautrix.errors import EncryptionError, GroupSessionWithheldError, MatrixError
 from mautrix.types import (
     DeviceID,
+    DeviceIdentity,
     DeviceLists,
     DeviceOTKCount,
     EventID,
@@ -33,6 +34,7 @@ from mautrix.types import (
     SessionID,
     SyncToken,
     ToDeviceEvent,
+    TrustState,
     UserID,
 )
 from olm.group_session import OlmGroupSessionError
@@ -42,6 +44,7 @@ from appservice.api import HomeserverApi
 from appservice.device import CryptoRooms, DeviceClient, Machine, start_over
 from appservice.events import RoomEvent, as_int, as_object, as_text, as_texts, decode_json
 from appservice.roomstore import RoomStore
+from appservice.seams import DeviceTrust
 from palabre.base.database import Database, transaction
 from palabre.base.errors import CallerError
 from palabre.base.ids import random_id
@@ -82,6 +85,7 @@ class Decrypted:
 
     type: str
     content: dict[str, Any]
+    device_id: str  # of the sender, proven by its keys
 
 
 class Encryption:
@@ -145,8 +149,20 @@ class Encryption:
         )
         if not first_time:
             raise UndecryptableError("replayed")
-        await self._check_sender(event.sender, session.sender_key, session.signing_key)
-        return _payload(event, plaintext)
+        device_id = await self._check_sender(event.sender, session.sender_key, session.signing_key)
+        return _payload(event, plaintext, device_id)
+
+    async def fingerprint(self, user_id: str, device_id: str) -> str:
+        """The Ed25519 key of somebody's device that `decrypt` has named."""
+        return (await self._device(user_id, device_id)).signing_key
+
+    async def trust(self, user_id: str, device_id: str) -> DeviceTrust:
+        """What the owner's cross-signing identity says of a device that `decrypt` has named."""
+        state = await self.machine.resolve_trust(await self._device(user_id, device_id))
+        if state >= TrustState.CROSS_SIGNED_UNTRUSTED:  # also by an identity that was made anew: people lose theirs
+            return DeviceTrust.SIGNED
+        known = await self._store.get_cross_signing_keys(UserID(user_id))
+        return DeviceTrust.UNSIGNED if known else DeviceTrust.NO_IDENTITY
 
     async def encrypt(self, room_id: str, event_type: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """The content of an `m.room.encrypted` event for the room's present members."""
@@ -233,13 +249,23 @@ class Encryption:
         await self.machine.track(users)
         await self.machine.share_group_session(room, [UserID(user) for user in users])
 
-    async def _check_sender(self, sender: str, identity_key: IdentityKey, signing_key: str) -> None:
-        """The key must be of a device of the one who is said to have sent it: the homeserver could claim anybody."""
+    async def _device(self, user_id: str, device_id: str) -> DeviceIdentity:
+        device = await self.machine.get_or_fetch_device(UserID(user_id), DeviceID(device_id))
+        if device is None:  # it was deleted since
+            raise MissingKeyError(NO_SESSION)
+        return device
+
+    async def _check_sender(self, sender: str, identity_key: IdentityKey, signing_key: str) -> str:
+        """The key must be of a device of the one who is said to have sent it: the homeserver could claim anybody.
+
+        Returns that device's id.
+        """
         device = await self.machine.get_or_fetch_device_by_key(UserID(sender), identity_key)
         if device is None:
             raise MissingKeyError(NO_SESSION)
         if device.signing_key != signing_key:
             raise UndecryptableError("device_mismatch")
+        return str(device.device_id)
 
     async def _choose_device(self) -> DeviceID:
         """Stored before it is used, so that a crash doesn't leave a device that nobody remembers."""
@@ -267,7 +293,7 @@ class Encryption:
             self._generation[room_id] += 1
 
 
-def _payload(event: RoomEvent, plaintext: str) -> Decrypted:
+def _payload(event: RoomEvent, plaintext: str, device_id: str) -> Decrypted:
     """https://spec.matrix.org/v1.16/client-server-api/#mmegolmv1aes-sha2: the room is repeated inside."""
     try:
         payload = as_object(decode_json(plaintext))
@@ -281,4 +307,4 @@ def _payload(event: RoomEvent, plaintext: str) -> Decrypted:
         raise UndecryptableError("other_room")
     if "m.relates_to" in event.content and "m.relates_to" not in content:
         content["m.relates_to"] = event.content["m.relates_to"]
-    return Decrypted(event_type, content)
+    return Decrypted(event_type, content, device_id)

@@ -7,16 +7,18 @@ that doing it again sends nothing twice.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from mautrix.errors import MatrixRequestError
 
 from appservice import commands
 from appservice.crypto import Encryption
-from appservice.events import RoomEvent, TextMessage, read_text
+from appservice.events import RoomEvent, TextMessage, as_id, as_object, read_text
 from appservice.rooms import Rooms
 from appservice.roomstore import MEMBER, RoomStore
-from appservice.seams import Command, CommandHandler, MembershipChange
+from appservice.seams import CONSENT, Command, CommandHandler, ConsentEvent, MembershipChange, SendingDevice
 from appservice.sender import Sender
 from appservice.settings import AppserviceSettings
 from appservice.state import read_member
@@ -30,6 +32,17 @@ QUIET_SECONDS = 1.0  # a command that takes longer is acknowledged meanwhile
 
 log = structlog.get_logger("matrix")
 obeyed = counter("matrix_commands", "Commands by name and how they ended", ["name", "result"])
+consents = counter("matrix_consents", "Consent events by what became of them", ["result"])
+
+
+@dataclass(frozen=True)
+class Said:
+    """An event as its sender meant it: decrypted where it was encrypted."""
+
+    event: RoomEvent  # as it came
+    type: str
+    content: dict[str, Any]
+    device_id: str | None  # that encrypted it
 
 
 class Dispatch:
@@ -55,29 +68,85 @@ class Dispatch:
         if event.state_key is not None:
             await self._take_state(event)
             return False
-        return event.type in ("m.room.message", "m.room.encrypted") and not self._settings.owns_user(event.sender)
+        return event.type in ("m.room.message", "m.room.encrypted", CONSENT) and not self._settings.owns_user(
+            event.sender
+        )
 
     async def take_message(self, event: RoomEvent) -> None:
         """Raises `MissingKeyError`, `UndecryptableError`, `CallerError`."""
         if event.type == MEMBER:
             await self._answer_membership(event)
             return
-        content, encrypted = event.content, event.type == "m.room.encrypted"
-        if encrypted:
+        said = Said(event, event.type, event.content, None)
+        if event.type == "m.room.encrypted":
             inside = await self._encryption.decrypt(event)
-            if inside.type != "m.room.message":
-                return
-            content = inside.content
-        text = read_text(content)
+            said = Said(event, inside.type, inside.content, inside.device_id)
+        if said.type == "m.room.message":
+            await self._take_text(said)
+        elif said.type == CONSENT and await self._is_joined(event):
+            await self._take_consent(said)
+
+    async def _take_text(self, said: Said) -> None:
+        event, text = said.event, read_text(said.content)
         if text is None or not commands.is_command(text.body, self._settings.command_prefix):
             return
-        if (await self._store.member(event.room_id, event.sender)).membership != "join":
+        if not await self._is_joined(event):
             return
-        if not encrypted and await self._sender.is_encrypted(event.room_id):
+        if await self._is_exposed(said):
             await self._refuse(event, text, say(self._language, "bot.unencrypted_command"))
             obeyed.labels("", "unencrypted").inc()
             return
-        await self._take_command(event, text)
+        await self._take_command(said, text)
+
+    async def _is_joined(self, event: RoomEvent) -> bool:
+        return (await self._store.member(event.room_id, event.sender)).membership == "join"
+
+    async def _is_exposed(self, said: Said) -> bool:
+        """Whether it came in the clear into an encrypted room: the homeserver could have written it."""
+        return said.device_id is None and await self._sender.is_encrypted(said.event.room_id)
+
+    async def _take_consent(self, said: Said) -> None:
+        """Nobody sees such an event in the room, so that only what is refused is answered."""
+        event = said.event
+        try:
+            if await self._is_exposed(said):
+                raise CallerError("unencrypted_consent", "That answer was not encrypted, so it does not count.")
+            await self.handler.consent(
+                ConsentEvent(
+                    sender=UserId(event.sender),
+                    room_id=RoomId(event.room_id),
+                    event_id=EventId(event.event_id),
+                    content=said.content,
+                    sent_at=event.timestamp / 1000,
+                    device=await self._device(said),
+                )
+            )
+        except CallerError as refusal:
+            consents.labels(refusal.code).inc()
+            await self._tell(said, say_error(self._language, refusal))
+        else:
+            consents.labels("taken").inc()
+
+    async def _tell(self, said: Said, sentence: str) -> None:
+        """In the thread that the event names, with a mention: there is no message of theirs to answer to."""
+        event = said.event
+        relation = as_object(said.content.get("m.relates_to"))
+        thread = as_id(relation.get("event_id"), "$") if relation.get("rel_type") == "m.thread" else ""
+        await self._sender.send_text(
+            event.room_id,
+            f"{event.sender}: {sentence}",
+            key=f"{event.event_id}:answer",
+            thread=thread or None,
+            extra={"m.mentions": {"user_ids": [event.sender]}},
+        )
+
+    async def _device(self, said: Said) -> SendingDevice | None:
+        if said.device_id is None:
+            return None
+        sender, device_id = said.event.sender, said.device_id
+        trust = await self._encryption.trust(sender, device_id)
+        fingerprint = await self._encryption.fingerprint(sender, device_id)
+        return SendingDevice(device_id, fingerprint, trust, self._settings.is_enough(trust))
 
     @property
     def _language(self) -> str:
@@ -141,8 +210,8 @@ class Dispatch:
         body = say(self._language, "bot.welcome", **params)
         await self._sender.send_text(event.room_id, body, key=f"{event.event_id}:welcome")
 
-    async def _take_command(self, event: RoomEvent, text: TextMessage) -> None:
-        prefix = self._settings.command_prefix
+    async def _take_command(self, said: Said, text: TextMessage) -> None:
+        event, prefix = said.event, self._settings.command_prefix
         try:
             parsed = commands.parse(text.body, text.formatted, prefix)
         except commands.CommandError as problem:
@@ -153,7 +222,7 @@ class Dispatch:
             await self._help(event, text)
             result = "done"
         else:
-            result = await self._obey(event, text, parsed)
+            result = await self._obey(said, text, parsed)
         obeyed.labels(parsed.name, result).inc()
 
     async def _help(self, event: RoomEvent, text: TextMessage) -> None:
@@ -162,7 +231,8 @@ class Dispatch:
         await self._answer(event, text, body, html)
         await self._react(event, DONE)
 
-    async def _obey(self, event: RoomEvent, text: TextMessage, parsed: commands.Parsed) -> str:
+    async def _obey(self, said: Said, text: TextMessage, parsed: commands.Parsed) -> str:
+        event = said.event
         command = Command(
             name=parsed.name,
             arguments=parsed.arguments,
@@ -172,6 +242,7 @@ class Dispatch:
             thread=EventId(text.thread) if text.thread else None,
             language=self._language,
             sent_at=event.timestamp / 1000,
+            device=await self._device(said),
         )
         try:
             await self._patiently(event, command)

@@ -6,11 +6,32 @@ the same message and not a second one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from palabre.base.ids import EventId, RoomId, UserId
+
+CONSENT = "org.palabre.consent"  # the event by which a Matrix client answers: docs/recording-and-consent.md
+
+
+class DeviceTrust(Enum):
+    """What the owner of a device says of it by cross-signing."""
+
+    SIGNED = "signed"
+    UNSIGNED = "unsigned"  # the owner signs devices, and has not signed this one
+    NO_IDENTITY = "no_identity"  # the owner has never set up cross-signing
+
+
+@dataclass(frozen=True)
+class SendingDevice:
+    """The device that encrypted an event: proven by its keys to be the sender's, whatever the event claims."""
+
+    device_id: str
+    fingerprint: str  # its Ed25519 key, as clients show it
+    trust: DeviceTrust
+    enough: bool  # for what binds its owner: the setting `require_signed_devices`
 
 
 @dataclass(frozen=True)
@@ -25,6 +46,19 @@ class Command:
     thread: EventId | None  # root of the thread in which it was written
     language: str  # fr, de or en
     sent_at: float  # seconds since the epoch, as the sender's homeserver claims; it may have come much later
+    device: SendingDevice | None = None  # None: written in the clear, in a room without encryption
+
+
+@dataclass(frozen=True)
+class ConsentEvent:
+    """`org.palabre.consent` of a member of the room. `content` is as they wrote it: nothing in it is checked."""
+
+    sender: UserId
+    room_id: RoomId
+    event_id: EventId
+    content: Mapping[str, Any]
+    sent_at: float  # as in `Command`
+    device: SendingDevice | None
 
 
 @dataclass(frozen=True)
@@ -42,6 +76,10 @@ class CommandHandler(Protocol):
 
     async def handle(self, command: Command) -> None:
         """Do it and answer. A `CallerError` becomes one clear sentence in the room."""
+        ...
+
+    async def consent(self, event: ConsentEvent) -> None:
+        """Store the answers. A `CallerError` becomes one clear sentence for its sender."""
         ...
 
     async def membership_changed(self, change: MembershipChange) -> None: ...

@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from appservice.seams import DeviceTrust
+
 LOCALPART = r"^[a-z0-9._=/+-]+$"  # https://spec.matrix.org/v1.16/appendices/#user-identifiers
 AN_HOUR = 3600.0
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -43,6 +45,11 @@ class AppserviceSettings(BaseModel):
         default=None,
         description="Of the bot's cross-signing identity: needed once when the database was lost",
     )
+    require_signed_devices: Literal["never", "if_set_up", "always"] = Field(
+        default="if_set_up",
+        description="Whether a yes to being recorded needs a device that its owner has verified (cross-signed). By "
+        "default of whoever has set cross-signing up: their homeserver cannot answer for them with a device of its own",
+    )
     new_identity: bool = Field(
         default=False,
         description="Without the recovery key, make a new identity: people are told that the bot's has changed",
@@ -71,6 +78,12 @@ class AppserviceSettings(BaseModel):
         return user_id == self.bot_user_id or (
             user_id.startswith(f"@{self.prefix}") and user_id.endswith(f":{self.server_name}")
         )
+
+    def is_enough(self, trust: DeviceTrust) -> bool:
+        """Whether a device of that trust may bind its owner."""
+        if self.require_signed_devices == "always":
+            return trust is DeviceTrust.SIGNED
+        return self.require_signed_devices == "never" or trust is not DeviceTrust.UNSIGNED
 
     def may_invite(self, user_id: str) -> bool:
         server = user_id.partition(":")[2]

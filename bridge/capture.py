@@ -6,18 +6,22 @@ Every tap is opened by `bridge.consent`; what is made of the tracks afterwards i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+import math
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
 
 from bridge import room_state, wording
+from bridge.asking import Latecomers, ask_content, asked_in, to_mention
+from bridge.audience import Audience
 from bridge.call_store import Call, CallStore
 from bridge.capture_store import Capture, CaptureStore, State
 from bridge.consent import ConsentGate, Event, TapKey
-from bridge.consent_store import Answer, ConsentStore, Kind
+from bridge.consent_store import Answer, ConsentStore, Evidence, Kind
 from bridge.meetings import Meeting, MeetingStore
 from bridge.people import Person
 from bridge.posts import Post, Poster, PostKind, PostStore
@@ -27,6 +31,7 @@ from palabre.base.clock import Clock
 from palabre.base.database import Database, transaction
 from palabre.base.errors import CallerError
 from palabre.base.ids import CallId, loggable, random_id, stable_id
+from palabre.base.tasks import Supervisor
 
 log = structlog.get_logger("capture")
 
@@ -63,7 +68,8 @@ class Captures:
 
     Concurrency: `_lock` orders starts, stops, answers and comings and goings, so that whoever comes while a capture
     starts is asked exactly once. Nothing waits for the network inside it, only for the database and the disk; taking a
-    consent back closes taps before it waits for the lock.
+    consent back closes taps before it waits for the lock. Opening files may take long where another process keeps
+    them, so it happens outside: `_turns` has one start or stop at a time per call.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class Captures:
         poster: Poster,
         relay: RelayControl,
         clock: Clock,
+        tasks: Supervisor,
         *,
         open_files: Callable[[Capture], Awaitable[CaptureFiles]],
         ended: Callable[[], None],
@@ -92,12 +99,14 @@ class Captures:
         self._gate = gate
         self._posts = posts
         self._poster = poster
-        self._relay = relay
+        self._audience = Audience(relay, calls)
         self._clock = clock
         self._open_files = open_files
         self._ended = ended
         self._running: dict[CallId, dict[Kind, Running]] = {}
         self._lock = asyncio.Lock()
+        self._turns: defaultdict[CallId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._latecomers = Latecomers(tasks, self._ask_latecomers)
 
     # What people ask for. Whether they may is checked by the caller.
 
@@ -108,42 +117,53 @@ class Captures:
         kinds: Iterable[Kind],
         *,
         how: str,
+        proof: Evidence,
         ids: Mapping[Kind, str] | None = None,
     ) -> None:
         """Start these kinds, unless they run. Everyone present is asked; `person` has thereby agreed.
 
-        With `ids` the same request repeated after a crash starts nothing again. Raises `CallerError("no_call")`.
+        With `ids` the same request repeated after a crash starts nothing again. Raises `CallerError`: `no_call`,
+        `capture_not_stored`, and what opening the files raises.
         """
-        async with self._lock:
-            call = await self._calls.open_call(meeting.id)
-            if call is None or not self._present(call):
-                raise CallerError("no_call", "No call is running in this room. Start one first.", status=409)
+        call = await self._call_with_people(meeting)
+        async with self._turns[call.id], AsyncExitStack() as unused:
+            opened: list[Running] = []
             for kind in kinds:
-                await self._begin(meeting, call, person, kind, ids[kind] if ids else random_id(), how)
-            self._show(meeting, call)
-            await self._show_consents(call)
+                capture_id = ids[kind] if ids else random_id()
+                if kind not in self._of(call) and not await self._store.exists(capture_id):
+                    opened.append(await self._open(call, person, kind, capture_id))
+                    unused.push_async_callback(opened[-1].files.close)
+            async with self._lock:
+                call = await self._call_with_people(meeting)  # they may all have left meanwhile
+                await self._begin(meeting, call, person, opened, how, proof)
+                unused.pop_all()
+                self._show(meeting, call)
+                await self._show_consents(call)
         self._poster.wake()
 
     async def stop(self, meeting: Meeting, kinds: Iterable[Kind]) -> bool:
         """Stop these kinds. False if none of them runs."""
-        async with self._lock:
-            call = await self._calls.open_call(meeting.id)
+        call = await self._calls.open_call(meeting.id)
+        if call is None:
+            return False
+        async with self._turns[call.id], self._lock:
             running = self._of(call)
             chosen = [running[kind] for kind in kinds if kind in running]
             for one in chosen:
                 await self._finish(meeting, one, interrupted=False)
-            if call is not None and chosen:
+            if chosen:
                 self._show(meeting, call)
                 await self._show_consents(call)
         self._poster.wake()
         return bool(chosen)
 
     async def answer(
-        self, meeting: Meeting, person: Person, kinds: Iterable[Kind], *, agree: bool, how: str
+        self, meeting: Meeting, person: Person, kinds: Iterable[Kind], *, agree: bool, how: str, proof: Evidence
     ) -> dict[Kind, Answer]:
         """Store an answer, before joining or in the call; it takes effect before this returns.
 
-        Returns the person's answers. Raises `CallerError("no_call")`.
+        Returns the person's answers. Raises `CallerError`: `no_call`, or `consent_overtaken` for a yes that was given
+        before what took it back, and only arrives after it.
         """
         kinds = tuple(kinds)
         call = await self._calls.open_call(meeting.id)
@@ -153,14 +173,21 @@ class Captures:
             for kind in kinds:
                 self._gate.close_taps(call.id, kind, person.key)
         async with self._lock:
+            if agree and any([await self._overtaken(call, person, kind, proof) for kind in kinds]):
+                raise CallerError(
+                    "consent_overtaken",
+                    "You have said no since, or what you agreed to has ended. Answer again.",
+                    status=409,
+                )
             for kind in kinds:
                 before = await self._gate.answer(call.id, person.key, kind)
-                await self._gate.happen(call.id, person.key, kind, Event.AGREE if agree else Event.DECLINE, how)
+                event = Event.AGREE if agree else Event.DECLINE
+                await self._gate.happen(call.id, person.key, kind, event, how, proof)
                 running = self._of(call).get(kind)
                 if running is not None and agree:
                     await self._read_tracks(call, running, person)
                 elif running is not None and before is Answer.YES:
-                    for identity in await self._identities(call, person):
+                    for identity in await self._audience.identities_of(call, person):
                         running.files.withdrawn(identity)
             await self._show_consents(call, person)
             return await self._answers(call.id, person)
@@ -181,6 +208,8 @@ class Captures:
                 answer = await self._gate.happen(call.id, person.key, kind, Event.ASK, "joined")
                 if answer is Answer.YES:
                     await self._read_tracks(call, running, person)
+                elif answer is Answer.ASKED:
+                    self._latecomers.came(call.id)
             await self._show_consents(call, person)
 
     async def track_published(self, call: Call, person: Person, identity: str, track: TrackFacts) -> None:
@@ -197,6 +226,7 @@ class Captures:
             meeting = await self._meetings.get(call.meeting)
             for running in list(self._of(call).values()):
                 await self._finish(meeting, running, interrupted=False, at=at)
+            self._turns.pop(call.id, None)
 
     async def metadata(self, meeting: Meeting, call: Call) -> str:
         return room_state.room_metadata(meeting, call, self._captures(call))
@@ -233,30 +263,42 @@ class Captures:
 
     # Steps, all under the lock.
 
-    async def _begin(self, meeting: Meeting, call: Call, person: Person, kind: Kind, capture_id: str, how: str) -> None:
-        if kind in self._of(call) or await self._store.exists(capture_id):
-            return
+    async def _open(self, call: Call, person: Person, kind: Kind, capture_id: str) -> Running:
+        """The files of a new capture. Not under the lock."""
         capture = Capture(
             capture_id, call.id, kind, person, self._clock.wall(), None, interrupted=False, state=State.RUNNING
         )
         try:
-            files = await self._open_files(capture)
+            return Running(capture, await self._open_files(capture))
         except OSError as error:
             log.exception("capture could not be stored", kind=kind.value)
             raise CallerError(
                 "capture_not_stored", "Nothing can be stored just now; whoever runs this service must look.", status=503
             ) from error
-        body = wording.capture_started(meeting.language, kind, person.name, self._settings.command_prefix)
+
+    async def _begin(
+        self, meeting: Meeting, call: Call, person: Person, opened: Sequence[Running], how: str, proof: Evidence
+    ) -> None:
+        if not opened:
+            return
+        kinds = [running.capture.kind for running in opened]
+        people = await self._audience.people(call)
+        asked = await self._unanswered(call, [one for one in people if one.key != person.key], kinds)
+        words = wording.capture_started(meeting.language, kinds, person.name, self._settings.command_prefix, asked)
         async with transaction(self._database):
-            await self._store.begin(capture)
-            key = stable_id("capture", capture_id, "started")
-            await self._posts.add(Post(key, call.id, PostKind.TEXT, {"body": body}))
-        running = self._running.setdefault(call.id, {})[kind] = Running(capture, files)
-        log.info("capture started", call=loggable(call.id), kind=kind.value, how=how)
-        await self._gate.happen(call.id, person.key, kind, Event.AGREE, "started")
-        for present in await self._people(call):
-            if await self._gate.happen(call.id, present.key, kind, Event.ASK, "joined") is Answer.YES:
-                await self._read_tracks(call, running, present)
+            for running in opened:
+                await self._store.begin(running.capture)
+            key = stable_id("capture", opened[0].capture.id, "started")
+            await self._posts.add(Post(key, call.id, PostKind.TEXT, ask_content(words, call.id, kinds, asked)))
+        for running in opened:
+            kind = running.capture.kind
+            self._running.setdefault(call.id, {})[kind] = running
+            log.info("capture started", call=loggable(call.id), kind=kind.value, how=how)
+            if not await self._overtaken(call, person, kind, proof):
+                await self._gate.happen(call.id, person.key, kind, Event.AGREE, "started", proof)
+            for present in people:
+                if await self._gate.happen(call.id, present.key, kind, Event.ASK, "joined") is Answer.YES:
+                    await self._read_tracks(call, running, present)
 
     async def _finish(self, meeting: Meeting, running: Running, *, interrupted: bool, at: float | None = None) -> None:
         capture = running.capture
@@ -285,10 +327,9 @@ class Captures:
             await self._gate.happen(call, person, kind, Event.END, "capture_ended")
 
     async def _read_tracks(self, call: Call, running: Running, person: Person) -> None:
-        for identity in await self._identities(call, person):
-            with suppress(CallerError):  # they have just left
-                for track in self._relay.tracks(call.room, identity):
-                    await self._read_track(call, running, person, identity, track)
+        for identity in await self._audience.identities_of(call, person):
+            for track in self._audience.tracks(call, identity):
+                await self._read_track(call, running, person, identity, track)
 
     async def _read_track(self, call: Call, running: Running, person: Person, identity: str, track: TrackFacts) -> None:
         kind = running.capture.kind
@@ -302,46 +343,60 @@ class Captures:
             max_layer=SCREEN_LAYER if screen else self._settings.recording.camera_layer,
         )
 
+    # Asking in the room.
+
+    async def _ask_latecomers(self, call_id: CallId) -> None:
+        """Those who came since a capture began and are still silent, all in one message."""
+        async with self._lock:
+            call = await self._calls.get(call_id)
+            kinds = [kind for kind in Kind if kind in self._of(call)]
+            people = await self._audience.people(call)
+            asked = await self._unanswered(call, people, kinds) if kinds else []
+            if not asked:
+                return
+            meeting = await self._meetings.get(call.meeting)
+            words = wording.latecomers_asked(meeting.language, kinds, self._settings.command_prefix, asked)
+            ids = [self._of(call)[kind].capture.id for kind in kinds]
+            key = stable_id("ask", *ids, *(person.key for person in asked))
+            await self._posts.add(Post(key, call_id, PostKind.TEXT, ask_content(words, call_id, kinds, asked)))
+        self._poster.wake()
+
+    async def _unanswered(self, call: Call, people: Sequence[Person], kinds: Sequence[Kind]) -> list[Person]:
+        """Who is to be mentioned because of these kinds, running or about to."""
+        running = self._of(call)
+        since = min((running[kind].capture.started_at for kind in kinds if kind in running), default=math.inf)
+        contents = [] if since == math.inf else await self._posts.contents(call.id, since)
+        mentioned = {person for kind in kinds for content in contents for person in asked_in(content, kind)}
+        answers = {
+            person.key: [await self._gate.answer(call.id, person.key, kind) for kind in kinds] for person in people
+        }
+        return to_mention(people, answers, mentioned)
+
+    async def _overtaken(self, call: Call, person: Person, kind: Kind, proof: Evidence) -> bool:
+        """Whether a yes was given before what took it back, and only arrives after it."""
+        since = await self._consents.taken_back_at(call.id, person.key, kind)
+        return since is not None and proof.said_at < since
+
     # What everybody sees.
 
     def _show(self, meeting: Meeting, call: Call) -> None:
-        if self._exists(call):
-            self._relay.set_room_metadata(call.room, room_state.room_metadata(meeting, call, self._captures(call)))
-            self._relay.set_room_recording(call.room, bool(self._of(call)))
+        self._audience.show_captures(meeting, call, self._captures(call))
 
     async def _show_consents(self, call: Call, person: Person | None = None) -> None:
         """Write the attributes of everybody present, or of one person."""
-        for one in [person] if person else await self._people(call):
-            attributes = room_state.consent_attributes(await self._answers(call.id, one), self._captures(call))
-            for identity in await self._identities(call, one):
-                with suppress(CallerError):  # they have just left
-                    self._relay.set_attributes(call.room, identity, attributes)
+        for one in [person] if person else await self._audience.people(call):
+            answers = await self._answers(call.id, one)
+            for identity in await self._audience.identities_of(call, one):
+                self._audience.show_answers(call, identity, answers, self._captures(call))
 
     async def _answers(self, call: CallId, person: Person) -> dict[Kind, Answer]:
         return {kind: await self._gate.answer(call, person.key, kind) for kind in Kind}
 
-    def _present(self, call: Call) -> list[str]:
-        """Identities that are in the call now."""
-        if not self._exists(call):
-            return []
-        return [participant.identity for participant in self._relay.participants(call.room)]
-
-    def _exists(self, call: Call) -> bool:
-        return call.room in {room.name for room in self._relay.rooms()}
-
-    async def _people(self, call: Call) -> list[Person]:
-        found = {person.key: person for identity in self._present(call) if (person := await self._who(call, identity))}
-        return list(found.values())
-
-    async def _identities(self, call: Call, person: Person) -> list[str]:
-        return [
-            identity
-            for identity in self._present(call)
-            if (found := await self._who(call, identity)) and found.key == person.key
-        ]
-
-    async def _who(self, call: Call, identity: str) -> Person | None:
-        return await self._calls.expected(call.id, identity)
+    async def _call_with_people(self, meeting: Meeting) -> Call:
+        call = await self._calls.open_call(meeting.id)
+        if call is None or not self._audience.identities(call):
+            raise CallerError("no_call", "No call is running in this room. Start one first.", status=409)
+        return call
 
     def _of(self, call: Call | None) -> dict[Kind, Running]:
         return {} if call is None else self._running.get(call.id, {})

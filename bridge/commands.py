@@ -11,11 +11,21 @@ from contextlib import suppress
 
 import structlog
 
-from appservice.seams import Command, MatrixPort, MeetingRoomSpec, MembershipChange, RoomView, Widget
+from appservice.seams import (
+    Command,
+    ConsentEvent,
+    MatrixPort,
+    MeetingRoomSpec,
+    MembershipChange,
+    RoomView,
+    Widget,
+)
 from bridge import access, wording
 from bridge.call_store import CallStore, present
 from bridge.capture import Captures
 from bridge.command_log import CommandLog
+from bridge.command_rules import require_device, require_fresh
+from bridge.consent_commands import BOTH, ConsentCommands, Written
 from bridge.consent_store import Kind
 from bridge.meetings import Meeting, MeetingStore, clean_title
 from bridge.modes import MODE_AUTO, MODE_END_TO_END, MODE_SERVER, ROOM_MODES
@@ -30,9 +40,6 @@ from palabre.base.words import say
 log = structlog.get_logger("commands")
 
 GONE = frozenset({"leave", "ban"})
-# Room keys come late, and a service that was down finds what was written meanwhile. Homeservers' clocks differ, too.
-COMMAND_SECONDS = 600.0
-BOTH = (Kind.RECORDING, Kind.TRANSCRIPTION)
 # Filled in by the Matrix client; Element adds widgetId and parentUrl. web/client/src/app/entrance.ts reads them.
 WIDGET_QUERY = (
     "roomId=$matrix_room_id&userId=$matrix_user_id&deviceId=$org.matrix.msc3819.matrix_device_id"
@@ -64,6 +71,7 @@ class Commands:
         self._log = done
         self._ready = ready
         self._clock = clock
+        self._consents = ConsentCommands(matrix, meetings, calls, captures, done, clock)
         self._handlers: Mapping[str, Callable[[Command], Awaitable[None]]] = {
             "call": self._call,
             "meeting": self._meeting,
@@ -71,8 +79,8 @@ class Commands:
             "record": self._record,
             "transcribe": self._transcribe,
             "stop": self._stop,
-            "agree": self._agree,
-            "decline": self._decline,
+            "agree": self._consents.agree,
+            "decline": self._consents.decline,
             "status": self._status,
         }
 
@@ -84,6 +92,11 @@ class Commands:
         await self._ready()
         await handler(command)
         log.info("command done", name=command.name, room=loggable(command.room_id))
+
+    async def consent(self, event: ConsentEvent) -> None:
+        await self._ready()
+        await self._consents.event(event)
+        log.info("consent event taken", room=loggable(event.room_id))
 
     async def membership_changed(self, change: MembershipChange) -> None:
         """Who leaves the room or is banned leaves its call at once. Without the bot nobody can be checked: it ends."""
@@ -184,7 +197,7 @@ class Commands:
             lines.append(say(command.language, f"room.encryption.running.{call.mode}"))
         await self._answer(command, "\n".join(lines))
 
-    # These four have nothing to say: the bot ticks them off, the call's thread or the page says the rest.
+    # These have nothing to say: the bot ticks them off, the call's thread or the page says the rest.
 
     async def _record(self, command: Command) -> None:
         await self._start(command, Kind.RECORDING)
@@ -196,9 +209,11 @@ class Commands:
         meeting, view, person = await self._room_of(command)
         access.require_capture(view, self._settings.policy)
         if not await self._log.done(command.event_id):
-            self._require_fresh(command)
+            require_device(command.device)  # whoever starts one has thereby agreed to it
+            require_fresh(command.sent_at, self._clock.wall())
             ids = {kind: stable_id("capture", command.event_id, kind.value)}
-            await self._captures.start(meeting, person, [kind], how="command", ids=ids)
+            proof = Written.of(command).proof
+            await self._captures.start(meeting, person, [kind], how="command", ids=ids, proof=proof)
         await self._log.note(command.event_id)
 
     async def _stop(self, command: Command) -> None:
@@ -206,23 +221,6 @@ class Commands:
         access.require_capture(view, self._settings.policy)
         if not await self._log.done(command.event_id) and not await self._captures.stop(meeting, BOTH):
             raise CallerError("nothing_to_stop", "Nothing is being recorded or transcribed here.", status=409)
-        await self._log.note(command.event_id)
-
-    async def _agree(self, command: Command) -> None:
-        await self._consent(command, agree=True)
-
-    async def _decline(self, command: Command) -> None:
-        await self._consent(command, agree=False)
-
-    async def _consent(self, command: Command, *, agree: bool) -> None:
-        """For what runs; with nothing running, for whatever will be started in this call."""
-        meeting, view, person = await self._room_of(command)
-        access.require_member(view)
-        if not await self._log.done(command.event_id):
-            if agree:  # a no is never too late
-                self._require_fresh(command)
-            kinds = self._captures.running(await self._calls.open_call(meeting.id)) or BOTH
-            await self._captures.answer(meeting, person, kinds, agree=agree, how="command")
         await self._log.note(command.event_id)
 
     async def _status(self, command: Command) -> None:
@@ -250,13 +248,6 @@ class Commands:
             raise CallerError("no_call", "No call is running in this room. Start one first.", status=409)
         view = await self._matrix.view(command.room_id, command.sender)
         return meeting, view, matrix_person(command.sender, view.display_name)
-
-    def _require_fresh(self, command: Command) -> None:
-        """What begins a capture, or lets somebody be captured, is meant for the call of that moment."""
-        if self._clock.wall() - command.sent_at > COMMAND_SECONDS:
-            raise CallerError(
-                "command_too_old", "That was written too long ago to be obeyed now. Write it again.", status=409
-            )
 
     async def _answer(self, command: Command, body: str) -> None:
         thread = command.thread or command.event_id

@@ -9,10 +9,11 @@ from typing import Any
 from bridge.access import Permissions
 from bridge.call_store import CallStore, present
 from bridge.capture import Captures
-from bridge.consent_store import Answer, Kind
+from bridge.consent_store import Answer, Evidence, Kind
 from bridge.entrance import Entrance
 from bridge.meetings import Meeting
 from bridge.sessions import Proof, Session
+from palabre.base.clock import Clock
 from palabre.base.errors import CallerError
 from palabre.base.ids import MeetingId
 
@@ -33,11 +34,12 @@ class MeetingView:
 class Conference:
     """Every method asks the room first whether this person may be here. Raises `CallerError`."""
 
-    def __init__(self, entrance: Entrance, calls: CallStore, captures: Captures, focus_url: str) -> None:
+    def __init__(self, entrance: Entrance, calls: CallStore, captures: Captures, clock: Clock, focus_url: str) -> None:
         self._entrance = entrance
         self._focus_url = focus_url
         self._calls = calls
         self._captures = captures
+        self._clock = clock
 
     async def view(self, session: Session, meeting_id: MeetingId) -> MeetingView:
         standing = await self._entrance.enter(session, meeting_id)
@@ -57,7 +59,7 @@ class Conference:
         standing = await self._entrance.enter(session, meeting_id)
         meeting = standing.meeting
         self._require_capture(standing.may)
-        await self._captures.start(meeting, session.person, kinds, how="page")
+        await self._captures.start(meeting, session.person, kinds, how="page", proof=self._now())
         return self._captures.view(await self._calls.open_call(meeting.id))
 
     async def stop_capture(self, session: Session, meeting_id: MeetingId, kinds: Iterable[Kind]) -> dict[str, Any]:
@@ -73,7 +75,12 @@ class Conference:
     ) -> dict[Kind, Answer]:
         """Store the person's consent; withdrawing takes effect before this returns."""
         standing = await self._entrance.enter(session, meeting_id)
-        return await self._captures.answer(standing.meeting, session.person, kinds, agree=agree, how="page")
+        return await self._captures.answer(
+            standing.meeting, session.person, kinds, agree=agree, how="page", proof=self._now()
+        )
+
+    def _now(self) -> Evidence:
+        return Evidence(self._clock.wall())
 
     def _require_capture(self, may: Permissions) -> None:
         if not may.capture:

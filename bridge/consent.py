@@ -13,7 +13,7 @@ from enum import Enum
 
 import structlog
 
-from bridge.consent_store import Answer, Consent, ConsentStore, Kind
+from bridge.consent_store import Answer, Consent, ConsentStore, Evidence, Kind
 from media.relay.seams import RelayControl, Tap, TapSink
 from palabre.base.clock import Clock
 from palabre.base.errors import CallerError
@@ -89,7 +89,9 @@ class ConsentGate:
     async def answer(self, call: CallId, person: str, kind: Kind) -> Answer:
         return await self._store.answer(call, person, kind)
 
-    async def happen(self, call: CallId, person: str, kind: Kind, event: Event, how: str) -> Answer:
+    async def happen(
+        self, call: CallId, person: str, kind: Kind, event: Event, how: str, proof: Evidence | None = None
+    ) -> Answer:
         """Store what follows from `event`, and return it. After anything but yes, no tap of that person is open."""
         if event in (Event.DECLINE, Event.END):
             self.close_taps(call, kind, person)
@@ -97,7 +99,7 @@ class ConsentGate:
             before = await self._store.answer(call, person, kind)
             answer = after(before, event)
             if answer is not before:
-                await self._store.add(Consent(call, person, kind, answer, how, self._clock.wall()))
+                await self._store.add(Consent(call, person, kind, answer, how, self._clock.wall(), proof))
                 log.info("consent", kind=kind.value, answer=answer.value, how=how, person=loggable(person))
             if not may_tap(answer):
                 self.close_taps(call, kind, person)

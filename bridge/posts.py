@@ -102,6 +102,13 @@ class PostStore:
         )
         return None if event_id is None else EventId(event_id)
 
+    async def contents(self, call: CallId, since: float) -> list[dict[str, Any]]:
+        """Of all that was written down for a call since then, oldest first."""
+        rows = await self._database.fetch(
+            "SELECT content FROM bridge_post WHERE call = $1 AND created_at >= $2 ORDER BY seq", call, since
+        )
+        return [json.loads(row["content"]) for row in rows]
+
     async def room(self, call: CallId) -> RoomId:
         room_id = await self._database.fetchval(
             """SELECT bridge_meeting.room_id FROM bridge_meeting

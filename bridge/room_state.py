@@ -27,7 +27,13 @@ def capture_view(running: Mapping[Kind, Capture]) -> dict[str, Any]:
 
 def room_metadata(meeting: Meeting, call: Call, running: Mapping[Kind, Capture]) -> str:
     return json.dumps(
-        {"meeting": meeting.id, "title": meeting.title, "mode": call.mode, "capture": capture_view(running)},
+        {
+            "meeting": meeting.id,
+            "call": call.id,
+            "title": meeting.title,
+            "mode": call.mode,
+            "capture": capture_view(running),
+        },
         separators=(",", ":"),
         ensure_ascii=False,
     )

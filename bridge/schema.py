@@ -108,5 +108,21 @@ async def _version_2(connection: Connection, _scheme: Scheme) -> None:
     await connection.execute("UPDATE bridge_session SET proof = 'openid' WHERE meeting IS NOT NULL")
 
 
+_VERSION_3 = (
+    # Of answers that somebody gave; null where the answer followed from the call.
+    "ALTER TABLE bridge_consent ADD COLUMN said_at DOUBLE PRECISION",
+    "ALTER TABLE bridge_consent ADD COLUMN event_id TEXT",  # of Matrix; empty: by the call page
+    "ALTER TABLE bridge_consent ADD COLUMN device_id TEXT",  # whose keys encrypted that event
+    "ALTER TABLE bridge_consent ADD COLUMN fingerprint TEXT",  # of that device: its Ed25519 key
+    "ALTER TABLE bridge_consent ADD COLUMN device_trust TEXT",  # signed, unsigned, no_identity
+)
+
+
+async def _version_3(connection: Connection, _scheme: Scheme) -> None:
+    for statement in _VERSION_3:
+        await connection.execute(statement)
+
+
 upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")
 upgrade_table.register(_version_2, description="The encryption of a call, and how a session was proved")
+upgrade_table.register(_version_3, description="By which event and device a consent was given")

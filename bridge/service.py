@@ -101,6 +101,7 @@ class BridgeService:
             self._poster,
             relay,
             clock,
+            tasks,
             open_files=self._open_files,
             ended=self._artefacts.wake,
         )
@@ -123,7 +124,7 @@ class BridgeService:
         openid = OpenIdVerifier(settings.openid, http, clock)
         sessions = SessionStore(database, clock, settings.session_ttl)
         self.entrance = Entrance(settings, matrix, openid, sessions, meetings, store, self.listener, clock, ready)
-        self.conference = Conference(self.entrance, store, self.captures, settings.focus_url)
+        self.conference = Conference(self.entrance, store, self.captures, clock, settings.focus_url)
 
     async def start(self) -> None:
         """Finish what a crash left: calls, captures, jobs and posts; then keep them going."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from bridge.consent_store import Kind
+from bridge.people import Person
 from bridge.summary import Presence
 from palabre.base.ids import MeetingId
 from palabre.base.words import say
@@ -14,6 +17,15 @@ CALL_FIELD = "org.palabre.call"
 NAMES_SHOWN = 30  # more people are counted, not listed
 NAME_LIMIT = 60  # characters
 EXCERPT_LINE = 200  # characters of a line of the transcript: the file has the rest
+_MENTIONED = "\uffff"  # stands for the mentions while a sentence is put together; no text may hold it
+
+
+@dataclass(frozen=True)
+class Worded:
+    """A message as text, and as HTML where it mentions people."""
+
+    body: str
+    html: str
 
 
 def meeting_link(base_url: str, meeting: MeetingId) -> str:
@@ -57,8 +69,31 @@ def call_ended(language: str, duration: float, names: Sequence[str]) -> str:
     return say(language, "room.call.ended", duration=duration_words(duration), names=names_words(language, names))
 
 
-def capture_started(language: str, kind: Kind, name: str, prefix: str) -> str:
-    return say(language, f"room.capture.started.{kind.value}", name=clean_name(name), prefix=prefix)
+def capture_started(
+    language: str, kinds: Collection[Kind], name: str, prefix: str, asked: Sequence[Person] = ()
+) -> Worded:
+    """`asked` are mentioned."""
+    sentence = say(language, f"room.capture.started.{_kinds(kinds)}", name=clean_name(name), prefix=prefix)
+    if not asked:
+        return Worded(sentence, "")
+    return _mentioning(f"{sentence}\n{say(language, 'room.ask.please', names=_MENTIONED)}", asked)
+
+
+def latecomers_asked(language: str, kinds: Collection[Kind], prefix: str, asked: Sequence[Person]) -> Worded:
+    return _mentioning(say(language, f"room.ask.late.{_kinds(kinds)}", names=_MENTIONED, prefix=prefix), asked)
+
+
+def _kinds(kinds: Collection[Kind]) -> str:
+    return next(iter(kinds)).value if len(kinds) == 1 else "both"
+
+
+def _mentioning(sentence: str, people: Sequence[Person]) -> Worded:
+    """https://spec.matrix.org/v1.16/client-server-api/#user-and-room-mentions"""
+    pills = [f'<a href="{matrix_link(person.key)}">{html.escape(clean_name(person.name))}</a>' for person in people]
+    return Worded(
+        sentence.replace(_MENTIONED, ", ".join(clean_name(person.name) for person in people)),
+        html.escape(sentence, quote=False).replace("\n", "<br>").replace(_MENTIONED, ", ".join(pills)),
+    )
 
 
 def capture_stopped(language: str, kind: Kind) -> str:

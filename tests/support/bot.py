@@ -17,7 +17,7 @@ from aiohttp import web
 
 from appservice.bot import Bot
 from appservice.schema import upgrade_table
-from appservice.seams import Command, MembershipChange
+from appservice.seams import Command, ConsentEvent, MembershipChange
 from appservice.settings import AppserviceSettings
 from palabre.base.clock import SystemClock
 from palabre.base.database import open_database
@@ -32,6 +32,7 @@ class NotingHandler:
 
     commands: list[Command] = field(default_factory=list)
     changes: list[MembershipChange] = field(default_factory=list)
+    consents: list[ConsentEvent] = field(default_factory=list)
     refuse: CallerError | None = None
     bot: Bot | None = None
 
@@ -43,6 +44,11 @@ class NotingHandler:
         body = f"{command.name}({', '.join(command.arguments)})"
         thread = command.thread or command.event_id
         await self.bot.send_text(command.room_id, body, key=f"{command.event_id}:handled", thread=thread)
+
+    async def consent(self, event: ConsentEvent) -> None:
+        self.consents.append(event)
+        if self.refuse is not None:
+            raise self.refuse
 
     async def membership_changed(self, change: MembershipChange) -> None:
         self.changes.append(change)

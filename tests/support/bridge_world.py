@@ -15,7 +15,8 @@ import pytest
 
 import bridge.schema
 import bridge.service
-from appservice.seams import Command
+from appservice.seams import Command, ConsentEvent, SendingDevice
+from bridge.call_store import Call
 from bridge.capture_store import Capture
 from bridge.people import Person, guest_person, matrix_person
 from bridge.service import BridgeService
@@ -99,13 +100,47 @@ class World:
     # Shorthands.
 
     async def command(
-        self, name: str, *arguments: str, sender: UserId = ALICE, event: str = "", age: float = 0.0
+        self,
+        name: str,
+        *arguments: str,
+        sender: UserId = ALICE,
+        event: str = "",
+        age: float = 0.0,
+        device: SendingDevice | None = None,
     ) -> EventId:
-        self._events += 1
-        event_id = EventId(event or f"$event{self._events}")
+        event_id = self._event_id(event)
         sent_at = self.clock.wall() - age
-        await self.service.commands.handle(Command(name, arguments, sender, ROOM, event_id, None, "en", sent_at))
+        command = Command(name, arguments, sender, ROOM, event_id, None, "en", sent_at, device)
+        await self.service.commands.handle(command)
         return event_id
+
+    async def consent(
+        self,
+        answers: dict[str, str],
+        *,
+        sender: UserId = ALICE,
+        call: str = "",
+        event: str = "",
+        age: float = 0.0,
+        device: SendingDevice | None = None,
+        **more: Any,
+    ) -> EventId:
+        """`org.palabre.consent`, for the running call unless it names another."""
+        event_id = self._event_id(event)
+        content = {"call": call or (await self.call()).id, "answers": answers, **more}
+        sent_at = self.clock.wall() - age
+        await self.service.commands.consent(ConsentEvent(sender, ROOM, event_id, content, sent_at, device))
+        return event_id
+
+    def _event_id(self, chosen: str) -> EventId:
+        self._events += 1
+        return EventId(chosen or f"$event{self._events}")
+
+    async def call(self) -> Call:
+        """The one that runs in the room."""
+        found = await self.service.listener._calls.open_call(await self.meeting())
+        assert found is not None
+        return found
 
     async def refusal(self, name: str, *arguments: str, sender: UserId = ALICE, age: float = 0.0) -> str:
         with pytest.raises(CallerError) as caught:
@@ -123,9 +158,7 @@ class World:
         """LiveKit room and identity of a seat that was given."""
         _, session = await self.service.entrance._sessions.open(person, None)
         seat = await self.service.entrance.join(session, await self.meeting(), device)
-        call = await self.service.listener._calls.open_call(await self.meeting())
-        assert call is not None
-        return call.room, seat.identity
+        return (await self.call()).room, seat.identity
 
     async def join(self, who: str | UserId = ALICE, device: str = "tab", *, publish: bool = True) -> tuple[str, str]:
         """Join with a microphone, a camera and tracks named after the identity."""

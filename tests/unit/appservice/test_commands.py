@@ -22,6 +22,10 @@ PREFIX = "!palabre"
         ("!palabre meeting «Budget» @bob:[::1]:8448", "meeting", ("Budget", "@bob:[::1]:8448")),
         ("!palabre meeting „Haushalt 2027“", "meeting", ("Haushalt 2027",)),
         ("!palabre\tstop please", "stop", ()),
+        ("!palabre agree", "agree", ()),
+        ("!palabre agree Recording", "agree", ("recording",)),
+        ("!palabre decline transcription recording", "decline", ("transcription", "recording")),
+        ("!palabre decline recordign", "decline", ()),
     ],
 )
 def test_a_command_is_read_as_people_type_it(written: str, name: str, arguments: tuple[str, ...]) -> None:
@@ -32,6 +36,7 @@ def test_a_command_is_read_as_people_type_it(written: str, name: str, arguments:
 @pytest.mark.parametrize(
     ("written", "sentence"),
     [
+        ("!palabre agree recordign", "Write it like this: !palabre agree [recording or transcription]"),
         ("!palabre dance", "I don't know “dance”. Write “!palabre help” to see what I can do."),
         ("!palabre meeting", 'Write it like this: !palabre meeting "title" [@user:server …]'),
         ('!palabre meeting ""', 'Write it like this: !palabre meeting "title" [@user:server …]'),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.consent_store import Answer, Kind
+from bridge.consent_store import Answer, Evidence, Kind
 from media.relay.seams import TrackSource
 from palabre.base.errors import CallerError
 from tests.support.bridge_fakes import ALICE, BOB, track
@@ -100,7 +100,9 @@ async def test_consent_is_for_one_kind_and_each_kind_has_its_own_tap(bridge_worl
     meeting = await service.listener._meetings.get(await bridge_world.meeting())
     bob = bridge_world.person(BOB)
     await bridge_world.command("record")
-    await service.captures.answer(meeting, bob, [RECORDING], agree=True, how="page")
+    await service.captures.answer(
+        meeting, bob, [RECORDING], agree=True, how="page", proof=Evidence(bridge_world.clock.wall())
+    )
     await bridge_world.command("transcribe")
     call = await service.listener._calls.open_call(meeting.id)
     assert call is not None

@@ -19,7 +19,7 @@ CODE = re.compile(r'(?:CallerError|_too_little_power)\(\s*"([a-z_]+)"')
 # Faults of the page or of a program, never of a person: "that did not work" and the code are the right words.
 PROGRAM_FAULTS = {"bad_device", "bad_field", "bad_json", "body_too_large", "unknown_identity"}
 # Asked for in rooms only, not over the API.
-ROOM_ONLY = {"meeting_forbidden"}
+ROOM_ONLY = {"meeting_forbidden", "consent_overtaken"}
 # Met by other LiveKit clients: the page never asks to be hidden.
 OTHER_CLIENTS = {"hidden_refused"}
 
