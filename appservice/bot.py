@@ -30,6 +30,7 @@ from appservice.identity import Identity
 from appservice.inbox import Inbox
 from appservice.keysync import WAIT_MILLISECONDS, sync_keys
 from appservice.lock import ProcessLock
+from appservice.membership import MembershipCheck
 from appservice.rooms import Rooms
 from appservice.roomstore import RoomStore
 from appservice.seams import CommandHandler, FilePost, MeetingRoomSpec, RoomView, Widget
@@ -41,7 +42,7 @@ from appservice.widgets import Widgets
 from appservice.worker import Worker
 from palabre.base.clock import Clock
 from palabre.base.database import Database
-from palabre.base.ids import EventId, RoomId, UserId
+from palabre.base.ids import EventId, RoomId, UserId, loggable
 from palabre.base.tasks import Supervisor
 from palabre.base.words import say
 
@@ -78,6 +79,7 @@ class Bot:
         self._files = Files(self._api, self._sender, clock)
         self._rooms = Rooms(settings, self._api, self._store)
         self._widgets = Widgets(self._api, self._store, user)
+        self._membership = MembershipCheck(settings, self._session)
         self._dispatch = Dispatch(settings, self._store, self._rooms, self._encryption, self._sender)
         self._worker = Worker(
             self._inbox,
@@ -165,6 +167,11 @@ class Bot:
             member = await self._rooms.ask_member(room_id, user_id)
         return (await self._store.state(room_id)).view(user_id, member, self.user_id)
 
+    async def is_joined(self, room_id: RoomId, user_id: UserId) -> bool | None:
+        if await self._store.knows(room_id):
+            return (await self.view(room_id, user_id)).membership == "join"
+        return await self._membership.is_joined(room_id, user_id)
+
     async def members(self, room_id: RoomId) -> dict[UserId, str]:
         members = await self._store.members(room_id)
         return {UserId(user): member.display_name or user for user, member in members.items()}
@@ -218,15 +225,9 @@ class Bot:
 
     async def _register(self) -> None:
         """https://spec.matrix.org/v1.16/application-service-api/#server-admin-style-permissions"""
-        body = {
-            "type": "m.login.application_service",
-            "username": self._settings.bot_localpart,
-            "inhibit_login": True,  # with MSC4190 there is no login
-        }
         try:
-            await self._service_api.request(Method.POST, Path.v3.register, body)
-        except MUserInUse:
-            log.debug("the bot is registered already")
+            for localpart in self._settings.localparts:
+                await self._register_user(localpart)
         except MUnknownToken:
             raise StartError(
                 "The homeserver does not know the as_token: write the registration anew with `palabre registration`, "
@@ -237,6 +238,17 @@ class Bot:
                 f"The homeserver's registration has no room for {self.user_id}: write it anew with "
                 "`palabre registration` and restart the homeserver."
             ) from None
+
+    async def _register_user(self, localpart: str) -> None:
+        body = {
+            "type": "m.login.application_service",
+            "username": localpart,
+            "inhibit_login": True,  # with MSC4190 there is no login
+        }
+        try:
+            await self._service_api.request(Method.POST, Path.v3.register, body)
+        except MUserInUse:
+            log.debug("registered already", user=loggable(localpart))
 
     async def _prepare_device(self) -> None:
         await self._encryption.start(self._settings.bot_name)
@@ -259,6 +271,11 @@ class Bot:
             await self._store.forget(room_id)
         for room_id in joined - known:
             await self._rooms.refresh(room_id)
+        for room_id in await self._store.stale():
+            try:
+                await self._rooms.refresh(room_id)
+            except MatrixRequestError as problem:  # one room in trouble; the next start tries again
+                log.warning("a room could not be read anew", room=loggable(room_id), errcode=problem.errcode)
 
     async def _ping(self) -> None:
         """Have the homeserver call us: after a time without us it would wait up to minutes by itself.

@@ -14,20 +14,31 @@ import structlog
 from mautrix.errors import MatrixRequestError
 
 from appservice import commands
+from appservice.acl import SERVER_ACL
 from appservice.crypto import Encryption
 from appservice.events import RoomEvent, TextMessage, as_id, as_object, read_text
 from appservice.rooms import Rooms
 from appservice.roomstore import MEMBER, RoomStore
-from appservice.seams import CONSENT, Command, CommandHandler, ConsentEvent, MembershipChange, SendingDevice
+from appservice.seams import (
+    CONSENT,
+    Change,
+    Command,
+    CommandHandler,
+    ConsentEvent,
+    MembershipChange,
+    RoomChange,
+    SendingDevice,
+)
 from appservice.sender import Sender
 from appservice.settings import AppserviceSettings
-from appservice.state import read_member
+from appservice.state import ACCESS_RULES, read_member
 from palabre.base.errors import CallerError
 from palabre.base.ids import EventId, RoomId, UserId, loggable, random_id
 from palabre.base.metrics import counter
 from palabre.base.words import say, say_error
 
 DONE, REFUSED, WORKING = "✅", "❌", "👀"
+CHANGES = {"m.room.power_levels": Change.POWER, SERVER_ACL: Change.ACL, ACCESS_RULES: Change.ACCESS_RULE}
 QUIET_SECONDS = 1.0  # a command that takes longer is acknowledged meanwhile
 
 log = structlog.get_logger("matrix")
@@ -155,6 +166,8 @@ class Dispatch:
     async def _take_state(self, event: RoomEvent) -> None:
         if event.type != MEMBER:
             await self._store.apply(event)
+            if event.type in CHANGES and event.state_key == "":
+                await self.handler.room_changed(RoomChange(RoomId(event.room_id), CHANGES[event.type]))
             return
         user = event.state_key or ""
         if "prev_content" in event.unsigned:

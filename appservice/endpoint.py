@@ -85,8 +85,10 @@ class Endpoint:
         return web.json_response({})
 
     async def _user(self, request: web.Request) -> web.Response:
-        """The bot registers itself before anybody can ask, and there is nobody else yet."""
-        if request.match_info["user"] == self._settings.bot_user_id:
+        """Users are registered at the start, before anybody can ask."""
+        if request.match_info["user"] in (
+            f"@{name}:{self._settings.server_name}" for name in self._settings.localparts
+        ):
             return web.json_response({})
         return _error(404, "M_NOT_FOUND", "There is no such user.")
 

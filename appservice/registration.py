@@ -12,6 +12,9 @@ import yaml
 
 from appservice.settings import AppserviceSettings
 
+# https://github.com/matrix-org/matrix-spec-proposals/pull/4502: may ask who is in any room.
+MEMBERSHIP_SCOPE = "urn:matrix:client:io.element.msc4502:rooms:is_joined"
+
 
 def registration(settings: AppserviceSettings) -> dict[str, Any]:
     """The document for `app_service_config_files`.
@@ -22,7 +25,7 @@ def registration(settings: AppserviceSettings) -> dict[str, Any]:
     """
     server = re.escape(settings.server_name)
     bot, prefix = re.escape(settings.bot_localpart), re.escape(settings.prefix)
-    return {
+    document = {
         "id": settings.id,
         "url": str(settings.listen_url).rstrip("/"),
         "as_token": settings.as_token.get_secret_value(),
@@ -39,6 +42,9 @@ def registration(settings: AppserviceSettings) -> dict[str, Any]:
         },
         "io.element.msc4190": True,
     }
+    if settings.membership == "msc4502":
+        document["io.element.msc4502.scopes"] = [MEMBERSHIP_SCOPE]
+    return document
 
 
 def registration_yaml(settings: AppserviceSettings) -> str:

@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from appservice.acl import SERVER_ACL
 from appservice.events import RoomEvent, as_object, decode_json
-from appservice.state import Member, RoomState, read_member
+from appservice.state import ACCESS_RULES, Member, RoomState, read_member
 from palabre.base.database import Database, transaction
 
 MEMBER = "m.room.member"
@@ -23,8 +24,12 @@ KEPT = frozenset(
         "m.room.encryption",
         "m.room.name",
         "m.room.canonical_alias",
+        SERVER_ACL,
+        ACCESS_RULES,
     }
 )
+# Raise it with every type that is added to `KEPT`: rooms whose rows are of an earlier time are then read anew, once.
+KEPT_REVISION = 2
 PRESENT = ("join", "invite")  # who gets room keys: invited people read what was said before they came in
 ROWS_AT_ONCE = 500
 
@@ -47,13 +52,18 @@ class RoomStore:
     async def rooms(self) -> list[str]:
         return [row["room_id"] for row in await self._database.fetch("SELECT room_id FROM matrix_room")]
 
+    async def stale(self) -> list[str]:
+        """Rooms whose rows lack types that were not kept when they were read."""
+        query = "SELECT room_id FROM matrix_room WHERE kept < $1"
+        return [row["room_id"] for row in await self._database.fetch(query, KEPT_REVISION)]
+
     async def replace(self, room_id: str, state: Iterable[RoomEvent]) -> None:
         """The whole state of a room."""
         kept = [event for event in state if _is_kept(event)]
         async with transaction(self._database) as connection:
-            await connection.execute(
-                "INSERT INTO matrix_room (room_id) VALUES ($1) ON CONFLICT (room_id) DO NOTHING", room_id
-            )
+            query = """INSERT INTO matrix_room (room_id, kept) VALUES ($1, $2)
+                       ON CONFLICT (room_id) DO UPDATE SET kept=excluded.kept"""
+            await connection.execute(query, room_id, KEPT_REVISION)
             await connection.execute("DELETE FROM matrix_state WHERE room_id=$1", room_id)
             for start in range(0, len(kept), ROWS_AT_ONCE):
                 rows = [_row(event) for event in kept[start : start + ROWS_AT_ONCE]]

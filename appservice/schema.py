@@ -51,4 +51,10 @@ async def _first(connection: Connection, scheme: Scheme) -> None:
         await connection.execute(statement.format(serial=serial))
 
 
+async def _kept_types(connection: Connection, _scheme: Scheme) -> None:
+    """`kept`: which types of state a room's rows hold, appservice.roomstore.KEPT_REVISION of that time."""
+    await connection.execute("ALTER TABLE matrix_room ADD COLUMN kept INTEGER NOT NULL DEFAULT 1")
+
+
 upgrade_table.register(_first, description="Inbox, room state, sent messages, secrets")
+upgrade_table.register(_kept_types, description="Which types of room state are kept")

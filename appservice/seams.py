@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any, Protocol
 
 from palabre.base.ids import EventId, RoomId, UserId
@@ -71,6 +71,23 @@ class MembershipChange:
     previous: str
 
 
+class Change(StrEnum):
+    """What of a room has changed."""
+
+    POWER = "power"  # m.room.power_levels: anybody's
+    ACL = "acl"  # m.room.server_acl: which servers may take part
+    ACCESS_RULE = "access_rule"  # im.vector.room.access_rules
+
+
+@dataclass(frozen=True)
+class RoomChange:
+    """What decides who may be in a room's call, or do what there, is no longer what it was."""
+
+    room_id: RoomId
+    what: Change
+    user_id: UserId | None = None  # whom it is about; None: anybody
+
+
 class CommandHandler(Protocol):
     """Implemented by bridge. May be called again for the same command after a crash: must be idempotent by event id."""
 
@@ -83,6 +100,10 @@ class CommandHandler(Protocol):
         ...
 
     async def membership_changed(self, change: MembershipChange) -> None: ...
+
+    async def room_changed(self, change: RoomChange) -> None:
+        """`MatrixPort.view` shows the change already. Others wait for it: start what takes long elsewhere."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -120,6 +141,8 @@ class RoomView:
     bot_power: int
     display_name: str  # of that user, falls back to the user id
     required_power: dict[str, int]  # event type -> power to send it as state
+    server_allowed: bool = True  # whether m.room.server_acl lets that user's server take part
+    access_rule: str = ""  # of Tchap's rooms (im.vector.room.access_rules): restricted, unrestricted, direct
 
 
 @dataclass(frozen=True)
@@ -149,6 +172,14 @@ class MatrixPort(Protocol):
 
     async def view(self, room_id: RoomId, user_id: UserId) -> RoomView:
         """Fresh from the homeserver or from the bot's own state of the room."""
+        ...
+
+    async def is_joined(self, room_id: RoomId, user_id: UserId) -> bool | None:
+        """Whether the user is in the room now, also of rooms that the bot is not in, where the homeserver is asked.
+
+        None: nobody whom we can ask knows (the setting `membership`). Raises `CallerError("homeserver_away")` when the
+        homeserver did not answer in time, which says nothing about the user.
+        """
         ...
 
     async def members(self, room_id: RoomId) -> dict[UserId, str]:

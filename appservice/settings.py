@@ -38,6 +38,16 @@ class AppserviceSettings(BaseModel):
     invited_by: tuple[str, ...] = Field(
         default=(), description="Server names whose people may invite the bot, beside its own; `*`: everybody"
     )
+    membership: Literal["none", "msc4502", "admin"] = Field(
+        default="none",
+        description="How the homeserver is asked who is in a room that the bot is not in: `msc4502` (Synapse's "
+        "experimental_features.msc4502_enabled), `admin` (Synapse's admin API), or not at all",
+    )
+    admin_token: SecretStr | None = Field(
+        default=None,
+        description="Access token of a server administrator for `membership: admin`; without it Palabre uses a user of "
+        "its own, which an administrator has to promote once",
+    )
     wait_for_keys: float = Field(
         default=24 * AN_HOUR, ge=1, description="How long a message that cannot be decrypted waits for its key"
     )
@@ -72,6 +82,21 @@ class AppserviceSettings(BaseModel):
     @property
     def bot_user_id(self) -> str:
         return f"@{self.bot_localpart}:{self.server_name}"
+
+    @property
+    def admin_localpart(self) -> str:
+        """Of the user that asks Synapse's admin API, beside the bot: the bot itself needs no such power."""
+        return f"{self.prefix}admin"
+
+    @property
+    def admin_user_id(self) -> str:
+        return f"@{self.admin_localpart}:{self.server_name}"
+
+    @property
+    def localparts(self) -> tuple[str, ...]:
+        """Users of this service that must exist."""
+        own_admin = self.membership == "admin" and self.admin_token is None
+        return (self.bot_localpart, self.admin_localpart) if own_admin else (self.bot_localpart,)
 
     def owns_user(self, user_id: str) -> bool:
         """Whether the user is one of this service's own: what they write is never a command."""

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from appservice.acl import SERVER_ACL, server_allowed
 from appservice.events import as_id, as_int, as_object, as_text, as_texts
 from appservice.seams import RoomView
 from palabre.base.ids import RoomId, UserId
 
+ACCESS_RULES = "im.vector.room.access_rules"  # Tchap: who may be in the room
 CREATOR_POWER = 2**53  # beyond any number of a power_levels event
 # The first stable version in which creators stand above power levels, and its trial name (MSC4289).
 CREATORS_VERSION = 12
@@ -63,6 +65,18 @@ class RoomState:
         name = as_text(self.content("m.room.name").get("name")).strip()
         return name[:MAX_NAME] or as_id(self.content("m.room.canonical_alias").get("alias"), "#")
 
+    @property
+    def access_rule(self) -> str:
+        """`restricted`, `unrestricted` or `direct`, and nothing where the homeserver has no such rules.
+
+        https://github.com/matrix-org/synapse-dinsic: read-only for us, the homeserver's module enforces it.
+        """
+        return as_text(self.content(ACCESS_RULES).get("rule"), 64)
+
+    def server_allowed(self, user_id: str) -> bool:
+        """Whether the room lets the server of that user take part."""
+        return server_allowed(user_id.partition(":")[2], self.contents.get(SERVER_ACL))
+
     def power(self, user_id: str) -> int:
         if user_id in self.creators:
             return CREATOR_POWER
@@ -97,6 +111,8 @@ class RoomState:
             bot_power=self.power(bot_id),
             display_name=member.display_name or user_id,
             required_power=self.required_power(),
+            server_allowed=self.server_allowed(user_id),
+            access_rule=self.access_rule,
         )
 
     def _state_default(self) -> int:

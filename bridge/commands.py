@@ -17,6 +17,7 @@ from appservice.seams import (
     MatrixPort,
     MeetingRoomSpec,
     MembershipChange,
+    RoomChange,
     RoomView,
     Widget,
 )
@@ -118,6 +119,9 @@ class Commands:
                 with suppress(CallerError):  # they are not there
                     await self._relay.remove_participant(call.room, attendance.identity)
                     log.info("removed from the call", person=loggable(change.user_id))
+
+    async def room_changed(self, change: RoomChange) -> None:
+        """Rules are asked of the room whenever somebody does something, so nothing kept here has to change."""
 
     # The commands.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from appservice.membership import How, Probe, probe
 from appservice.settings import AppserviceSettings
 from palabre.base.clock import Clock
 from palabre.health import Finding
@@ -90,6 +91,43 @@ def examine_port(protocol: str, port: int, error: OSError | None) -> Finding:
     )
 
 
+def examine_membership(found: Probe, admin_user: str) -> Finding:
+    """Whether the homeserver says who is in rooms that the bot is not in; `admin_user` is empty with a token."""
+    if found.how is How.NONE:
+        return Finding(
+            True,
+            "Only rooms that the bot is in can be checked; for calls in others set appservice.membership to msc4502 "
+            "or admin.",
+        )
+    works = found.status == 200 or (found.how is How.ADMIN and found.errcode == "M_NOT_FOUND")
+    if works:
+        return Finding(True, f"The homeserver says who is in rooms that the bot is not in ({found.how}).")
+    if not found.status:
+        return Finding(False, "Who is in rooms could not be asked, because the homeserver does not answer.")
+    if found.how is How.MSC4502:
+        if found.errcode == "M_UNRECOGNIZED":
+            cure = "set `experimental_features: {msc4502_enabled: true}` in homeserver.yaml (Synapse 1.163 or later)"
+        else:
+            cure = "write the registration anew with `palabre registration`: it lacks io.element.msc4502.scopes"
+        return Finding(
+            False, f"The homeserver does not say who is in rooms (status {found.status}): {cure}, restart it."
+        )
+    if found.errcode == "M_UNRECOGNIZED" or found.status == 404:
+        return Finding(
+            False,
+            "Synapse's admin API does not answer at homeserver_url: have the proxy let /_synapse/admin through for "
+            "this machine, or set homeserver_url to Synapse itself.",
+        )
+    if admin_user:
+        cure = (
+            f'an administrator must send `PUT /_synapse/admin/v1/users/{admin_user}/admin` with `{{"admin": true}}` '
+            "after Palabre's first start; with the Matrix Authentication Service set appservice.admin_token instead"
+        )
+    else:
+        cure = "appservice.admin_token is not that of a server administrator: issue a new one"
+    return Finding(False, f"Synapse's admin API refuses Palabre (status {found.status}): {cure}.")
+
+
 class Doctor:
     """Runs the checks of one deployment. Safe beside a running service: what it finds in use it takes as running."""
 
@@ -97,6 +135,7 @@ class Doctor:
         self, settings: Settings, matrix: AppserviceSettings, clock: Clock, speech: Callable[[], Finding]
     ) -> None:
         self._settings = settings
+        self._matrix = matrix
         self._appservice_id = matrix.id
         self._homeserver = str(settings.homeserver_url).rstrip("/")
         self._appservice_url = str(matrix.listen_url)
@@ -109,6 +148,7 @@ class Doctor:
             Named("homeserver", self._reachable),
             Named("clock", self._clock_agrees),
             Named("tokens", self._tokens_agree),
+            Named("other rooms", self._membership),
             Named("disk", self._disk),
             Named("speech model", self._model),
             Named("media over UDP", self._udp),
@@ -195,6 +235,10 @@ class Doctor:
                 return examine_ping(answer.status, str(errcode), self._appservice_url)
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError):
             return Finding(False, "The tokens could not be tried, because the homeserver does not answer.")
+
+    async def _membership(self) -> Finding:
+        admin_user = "" if self._matrix.admin_token is not None else self._matrix.admin_user_id
+        return examine_membership(await probe(self._matrix), admin_user)
 
     async def _disk(self) -> Finding:
         folder = self._settings.data_directory

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from appservice.bot import Bot
 from appservice.schema import upgrade_table
-from appservice.seams import Command, ConsentEvent, MembershipChange
+from appservice.seams import Command, ConsentEvent, MembershipChange, RoomChange
 from appservice.settings import AppserviceSettings
 from palabre.base.clock import SystemClock
 from palabre.base.database import open_database
@@ -33,6 +33,7 @@ class NotingHandler:
     commands: list[Command] = field(default_factory=list)
     changes: list[MembershipChange] = field(default_factory=list)
     consents: list[ConsentEvent] = field(default_factory=list)
+    room_changes: list[RoomChange] = field(default_factory=list)
     refuse: CallerError | None = None
     bot: Bot | None = None
 
@@ -52,6 +53,9 @@ class NotingHandler:
 
     async def membership_changed(self, change: MembershipChange) -> None:
         self.changes.append(change)
+
+    async def room_changed(self, change: RoomChange) -> None:
+        self.room_changes.append(change)
 
 
 class RunningBot:

@@ -42,6 +42,8 @@ class FakeRoom:
     members: dict[UserId, str] = field(default_factory=lambda: {ALICE: "Alice", BOB: "Bob"})
     powers: dict[UserId, int] = field(default_factory=lambda: {ALICE: 100})
     bot_power: int = 100
+    denied_servers: frozenset[str] = frozenset()
+    access_rule: str = ""
     widgets: list[Widget] = field(default_factory=list)
 
 
@@ -59,6 +61,7 @@ class FakeMatrix:
         self.reactions: dict[str, tuple[EventId, str]] = {}
         self.refuse: dict[str, CallerError] = {}  # method name -> what it raises
         self.limit = 50_000_000
+        self.checkable = True  # whether the homeserver tells about rooms that the bot is not in
 
     def texts(self) -> list[str]:
         return [message["body"] for message in self.sent.values()]
@@ -76,7 +79,16 @@ class FakeMatrix:
             bot_power=room.bot_power,
             display_name=room.members.get(user_id, user_id),
             required_power={},
+            server_allowed=user_id.partition(":")[2] not in room.denied_servers,
+            access_rule=room.access_rule,
         )
+
+    async def is_joined(self, room_id: RoomId, user_id: UserId) -> bool | None:
+        """A room that the bot is not in is checked through `checkable`."""
+        room = self.rooms.get(room_id)
+        if room is None or not (room.bot_joined or self.checkable):
+            return None
+        return user_id in room.members
 
     async def members(self, room_id: RoomId) -> dict[UserId, str]:
         return dict(self.rooms[room_id].members)

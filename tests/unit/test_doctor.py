@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from palabre.doctor import examine_clock, examine_disk, examine_ping, examine_port
+from appservice.membership import How, Probe
+from palabre.doctor import examine_clock, examine_disk, examine_membership, examine_ping, examine_port
 
 
 def test_a_clock_within_the_leeway_is_fine_and_one_beyond_is_not() -> None:
@@ -48,3 +49,28 @@ def test_a_port_in_use_says_which() -> None:
     finding = examine_port("UDP", 7882, OSError(98, "Address already in use"))
     assert not finding.ok
     assert "UDP port 7882" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("found", "admin_user", "names"),
+    [
+        (Probe(How.MSC4502, 404, "M_UNRECOGNIZED"), "", "msc4502_enabled"),
+        (Probe(How.MSC4502, 403, "M_FORBIDDEN"), "", "io.element.msc4502.scopes"),
+        (Probe(How.ADMIN, 403, "M_FORBIDDEN"), "@palabre-admin:hs", "/users/@palabre-admin:hs/admin"),
+        (Probe(How.ADMIN, 401, "M_UNKNOWN_TOKEN"), "", "appservice.admin_token"),
+        (Probe(How.ADMIN, 404, "M_UNRECOGNIZED"), "", "/_synapse/admin"),
+        (Probe(How.ADMIN, 404, ""), "", "/_synapse/admin"),
+        (Probe(How.ADMIN, 0, ""), "", "does not answer"),
+    ],
+)
+def test_each_way_in_which_members_are_not_told_names_its_cure(found: Probe, admin_user: str, names: str) -> None:
+    finding = examine_membership(found, admin_user)
+    assert not finding.ok
+    assert names in finding.sentence
+
+
+@pytest.mark.parametrize(
+    "found", [Probe(How.NONE, 200, ""), Probe(How.MSC4502, 200, ""), Probe(How.ADMIN, 404, "M_NOT_FOUND")]
+)
+def test_a_homeserver_that_tells_who_is_in_rooms_is_fine_and_so_is_one_that_is_not_asked(found: Probe) -> None:
+    assert examine_membership(found, "").ok

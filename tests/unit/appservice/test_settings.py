@@ -83,3 +83,15 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
 def test_secrets_do_not_show_when_settings_are_printed() -> None:
     assert "a" * 32 not in repr(settings())
     assert "s" * 32 not in repr(settings())
+
+
+def test_only_who_asks_by_msc4502_gets_its_scope_and_only_who_needs_an_administrator_has_one() -> None:
+    scope = "io.element.msc4502.scopes"
+    assert scope not in registration(settings())
+    assert registration(settings(membership="msc4502"))[scope] == [
+        "urn:matrix:client:io.element.msc4502:rooms:is_joined"
+    ]
+    assert settings().localparts == ("palabre",)
+    assert settings(membership="admin").localparts == ("palabre", "palabre-admin")
+    assert settings(membership="admin", admin_token="token").localparts == ("palabre",)
+    assert settings().owns_user(settings().admin_user_id)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from appservice.state import CREATOR_POWER, Member, RoomState, read_member
+from palabre.base.ids import UserId
 from tests.unit.appservice.test_transaction import json_values
 
 BOT, ALICE, BOB = "@palabre:hs", "@alice:hs", "@bob:hs"
@@ -72,3 +73,15 @@ def test_any_json_in_any_content_gives_levels(create: object, levels: object, me
         state = RoomState("!room", ALICE, {"m.room.create": content, "m.room.power_levels": content})
         state.view(BOB, read_member(content | {"membership": odd, "displayname": odd}), BOT)
         state.power_for_state("m.room.name")
+
+
+def test_a_view_says_what_the_server_list_and_the_access_rule_are() -> None:
+    lists = {
+        "m.room.server_acl": {"allow": ["*"], "deny": ["evil.example"]},
+        "im.vector.room.access_rules": {"rule": "restricted"},
+    }
+    view = room(other=lists).view(UserId("@eve:evil.example"), Member("join"), BOT)
+    assert (view.server_allowed, view.access_rule) == (False, "restricted")
+    assert room(other=lists).view(BOB, Member("join"), BOT).server_allowed
+    plain = room().view(UserId("@eve:evil.example"), Member("join"), BOT)
+    assert (plain.server_allowed, plain.access_rule) == (True, "")
