@@ -11,6 +11,7 @@ from bridge.settings import LiveKitSettings
 from media.relay.seams import Grants
 from media.relay.tokens import mint
 
+FOCUS_LIFETIME = 3600.0  # seconds, as the reference token service of MatrixRTC gives
 USER_ATTRIBUTE = "palabre.user"
 GUEST_ATTRIBUTE = "palabre.guest"
 
@@ -38,3 +39,16 @@ def mint_join_token(
         can_update_own_metadata=False,
     )
     return mint(grants, livekit.api_secret.get_secret_value(), now=now, lifetime=livekit.token_ttl)
+
+
+def mint_focus_token(livekit: LiveKitSettings, room: str, identity: str, *, publish: bool, now: float) -> str:
+    """A token for a MatrixRTC client: it tells nobody's name, which clients know from the Matrix room."""
+    grants = Grants(
+        issuer=livekit.api_key,
+        identity=identity,
+        room=room,
+        room_join=True,
+        can_publish=publish,
+        can_update_own_metadata=False,
+    )
+    return mint(grants, livekit.api_secret.get_secret_value(), now=now, lifetime=FOCUS_LIFETIME)

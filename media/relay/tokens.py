@@ -178,6 +178,19 @@ def _grants(issuer: str, claims: Mapping[str, Any], expires_at: float) -> Grants
     )
 
 
+class _PlainEncoder(json.JSONEncoder):
+    """JSON whose base64url holds neither `-` nor `_`: Element Call decodes claims with plain `atob`.
+
+    In ASCII text the last two digits of base64 come from the low bits of `>` and `~`, `?` and DEL alone.
+    """
+
+    def encode(self, o: Any) -> str:
+        text = super().encode(o)
+        for character in ">~?\x7f":  # outside of strings JSON has none of them
+            text = text.replace(character, f"\\u{ord(character):04x}")
+        return text
+
+
 def mint(grants: Grants, secret: str, *, now: float, lifetime: float) -> str:
     """A token with these grants, signed for `grants.issuer`, valid from `now` for `lifetime` seconds."""
     video: dict[str, Any] = {
@@ -208,4 +221,4 @@ def mint(grants: Grants, secret: str, *, now: float, lifetime: float) -> str:
         "video": {name: value for name, value in video.items() if value is not False or name.startswith("can")},
     }
     claims = {name: value for name, value in claims.items() if value not in ("", {})}
-    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+    return jwt.encode(claims, secret, algorithm=ALGORITHM, json_encoder=_PlainEncoder)

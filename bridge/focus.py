@@ -1,0 +1,166 @@
+"""The focus: who gets a token for a room's call as a MatrixRTC client, whichever way they proved who they are.
+
+Front ends read requests and prove users: `web.focus` by OpenID token, as lk-jwt-service's routes. Here it is decided:
+the user's homeserver must be welcome, the user in the room, the room's call of a mode that such clients can join, and
+opening a call allowed to them. The Matrix room and the user are asked again when the relay admits the token's holder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from appservice.seams import MatrixPort, RoomView
+from bridge import access
+from bridge.call_store import ROOM_NAME_LENGTH, CallStore
+from bridge.calls import Calls
+from bridge.focus_requests import CALL_SLOT, Asked, OpenIdToken
+from bridge.homeserver_policy import HomeserverPolicy
+from bridge.meetings import Meeting, MeetingStore
+from bridge.modes import MODE_AUTO, Way, opened_mode, require_way
+from bridge.openid import OpenIdVerifier
+from bridge.people import Person, hashed_identity, matrix_person, rtc_identity
+from bridge.settings import BridgeSettings
+from bridge.tokens import mint_focus_token
+from palabre.base.clock import Clock
+from palabre.base.errors import CallerError
+from palabre.base.ids import RoomId, UserId, loggable, random_id
+
+log = structlog.get_logger("focus")
+
+
+@dataclass(frozen=True)
+class FocusSeat:
+    """What a MatrixRTC client needs to connect to the relay."""
+
+    url: str
+    jwt: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A room's meeting, and what its call is to somebody who may come in."""
+
+    meeting: Meeting
+    person: Person
+    identity: str
+    publish: bool
+    encrypted: bool
+    may_open: Callable[[], None]  # raises `CallerError` for who may only join
+
+
+class Focus:
+    """Concurrency: keeps nothing; every answer is decided anew."""
+
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        matrix: MatrixPort,
+        openid: OpenIdVerifier,
+        policy: HomeserverPolicy,
+        meetings: MeetingStore,
+        store: CallStore,
+        calls: Calls,
+        clock: Clock,
+        ready: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._settings = settings
+        self._matrix = matrix
+        self._openid = openid
+        self._policy = policy
+        self._meetings = meetings
+        self._store = store
+        self._calls = calls
+        self._clock = clock
+        self._ready = ready
+
+    async def verify(self, token: OpenIdToken, asked: Asked) -> UserId:
+        """Whose OpenID token it is. Raises `CallerError`; 401 says no more than the reference does."""
+        try:
+            user_id = await self._openid.verify(token.server_name, token.access_token)
+        except CallerError as refusal:
+            if refusal.code == "server_not_allowed":
+                raise
+            raise _unauthorized() from refusal
+        if asked.claimed_user_id not in (None, user_id):
+            raise _unauthorized()
+        return user_id
+
+    async def seat(self, user_id: UserId, asked: Asked) -> FocusSeat:
+        """A token for `user_id`, whose proof the caller has checked. Raises `CallerError`."""
+        await self._ready()
+        place = await self._place(user_id, asked)
+        call = await self._store.open_call(place.meeting.id)
+        if call is None and not (await self._policy.standing(access.server_of(user_id))).may_open:
+            log.info("no call to join", person=loggable(user_id))
+            return self._nowhere(place)
+        if call is None:
+            place.may_open()
+            mode = opened_mode(place.meeting.mode, Way.MATRIX_RTC, encrypted=place.encrypted)
+        else:
+            require_way(call.mode, Way.MATRIX_RTC, encrypted=place.encrypted)
+            mode = call.mode
+        call = await self._calls.open(place.meeting, mode)
+        require_way(call.mode, Way.MATRIX_RTC, encrypted=place.encrypted)  # somebody else may have opened it meanwhile
+        await self._store.expect(call.id, place.identity, place.person, counts=not asked.member_id)
+        log.info("seat given", call=loggable(call.id), person=loggable(user_id), mode=call.mode, way="matrix_rtc")
+        return self._seat(call.room, place)
+
+    def _seat(self, room: str, place: _Place) -> FocusSeat:
+        livekit = self._settings.livekit
+        token = mint_focus_token(livekit, room, place.identity, publish=place.publish, now=self._clock.wall())
+        return FocusSeat(livekit.url, token)
+
+    def _nowhere(self, place: _Place) -> FocusSeat:
+        """For a homeserver whose people may only join: clients learn from the relay that there is nothing to join."""
+        return self._seat(random_id("call-", ROOM_NAME_LENGTH), place)
+
+    async def _place(self, user_id: UserId, asked: Asked) -> _Place:
+        """Everything about who asks and where, checked. Raises `CallerError`."""
+        if asked.slot_id != CALL_SLOT:
+            raise CallerError("M_BAD_JSON", f"A room has one call here, in the slot {CALL_SLOT}")
+        identity = identity_for(user_id, asked)
+        await self._policy.require_join(access.server_of(user_id))
+        view = await self._matrix.view(asked.room_id, user_id)
+        if not view.bot_joined:
+            return await self._unseen(user_id, asked.room_id, identity)
+        access.require_member(view)
+        policy = self._settings.policy
+
+        def may_open() -> None:
+            access.require_call(view, policy)
+
+        return _Place(
+            await self._meeting_of(view, user_id),
+            matrix_person(user_id, view.display_name),
+            identity,
+            access.member_permissions(view, policy).publish,
+            view.encrypted,
+            may_open,
+        )
+
+    async def _unseen(self, user_id: UserId, room_id: RoomId, identity: str) -> _Place:
+        """A room that the bot is not in: whether it is encrypted is not known here, so that only clients that find it
+        out for themselves may come, and its call is treated as if it were.
+        """
+        raise NotImplementedError
+
+    async def _meeting_of(self, view: RoomView, user_id: UserId) -> Meeting:
+        found = await self._meetings.of_room(view.room_id)
+        if found is not None:
+            return found
+        return await self._meetings.for_room(
+            view.room_id, title=view.name, mode=MODE_AUTO, language=self._settings.language, created_by=user_id
+        )
+
+
+def identity_for(user_id: UserId, asked: Asked) -> str:
+    """Raises `CallerError` for a device that no identity can be made of."""
+    plain = rtc_identity(user_id, asked.device_id)  # also for hashes: such a device is refused whichever way it comes
+    return hashed_identity(user_id, asked.device_id, asked.member_id) if asked.member_id else plain
+
+
+def _unauthorized() -> CallerError:
+    return CallerError("M_UNAUTHORIZED", "The request could not be authorised.", status=401)
