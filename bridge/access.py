@@ -12,6 +12,7 @@ from palabre.base.errors import CallerError
 from palabre.base.ids import UserId
 
 JOINED = "join"
+UNKNOWN = ""  # of a room that the bot is not in, and that nobody else tells about
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,15 @@ class Permissions:
 
 
 GUEST = Permissions(publish=True, capture=False, moderate=False)
+# Of members of rooms that the bot is not in: their power there is not known, and nothing could be posted.
+MEMBER_AFAR = Permissions(publish=True, capture=False, moderate=False)
 
 
 def member_permissions(view: RoomView, policy: RoomPolicy) -> Permissions:
     """For a Matrix user, from a fresh view of the room. Raises `CallerError` for who must stay outside."""
-    require_member(view)
+    require_joined(view)
+    if not view.bot_joined:
+        return MEMBER_AFAR
     return Permissions(
         publish=view.power >= policy.publish_power,
         capture=view.power >= policy.capture_power,
@@ -44,18 +49,24 @@ def guest_permissions(mode: str) -> Permissions:
 
 
 def require_member(view: RoomView) -> None:
+    """Of a room that the bot is in."""
     if not view.bot_joined:
-        raise CallerError(
-            "bot_not_in_room", "Palabre is not in that room, so it cannot tell who may come in. Invite it.", status=409
-        )
-    if view.membership != JOINED:
+        raise _bot_not_in_room()
+    require_joined(view)
+
+
+def require_joined(view: RoomView) -> None:
+    """Of any room; `membership` of one without the bot is what the homeserver says (`bridge.room_questions`)."""
+    if not view.bot_joined and view.membership == UNKNOWN:
+        raise _bot_not_in_room()
+    if view.membership != JOINED or not view.server_allowed:
         raise CallerError("not_in_room", "You are not in the room of this meeting. Ask to be invited.", status=403)
 
 
 def require_call(view: RoomView, policy: RoomPolicy) -> None:
     """May this member open a call that is not running yet?"""
-    require_member(view)
-    if view.power < policy.call_power:
+    require_joined(view)
+    if view.bot_joined and view.power < policy.call_power:
         raise _too_little_power("call_forbidden", "open a call", policy.call_power)
 
 
@@ -86,6 +97,12 @@ def person_in(person: Person, view: RoomView | None, mode: str, policy: RoomPoli
 
 def server_of(user_id: UserId) -> str:
     return user_id.partition(":")[2]
+
+
+def _bot_not_in_room() -> CallerError:
+    return CallerError(
+        "bot_not_in_room", "Palabre is not in that room, so it cannot tell who may come in. Invite it.", status=409
+    )
 
 
 def _too_little_power(code: str, what: str, needed: int) -> CallerError:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Awaitable, Callable
 
-from appservice.seams import MatrixPort
 from bridge import access
 from bridge.call_store import CallStore
 from bridge.meetings import MeetingStore
+from bridge.room_questions import RoomQuestions
 from bridge.settings import RoomPolicy
 from bridge.tokens import identity_attributes
 from media.relay.seams import Grants
 from palabre.base.errors import CallerError
+
+# Word for word: livekit-client and Element Call look for it where a call was to be joined and there is none.
+NO_ROOM = "requested room does not exist"
 
 
 class CallAdmission:
@@ -23,13 +26,13 @@ class CallAdmission:
 
     def __init__(
         self,
-        matrix: MatrixPort,
+        rooms: RoomQuestions,
         meetings: MeetingStore,
         calls: CallStore,
         policy: RoomPolicy,
         ready: Callable[[], Awaitable[object]],
     ) -> None:
-        self._matrix = matrix
+        self._rooms = rooms
         self._meetings = meetings
         self._calls = calls
         self._policy = policy
@@ -44,7 +47,9 @@ class CallAdmission:
         await self._ready()
         call = await self._calls.by_room(grants.room)
         if call is None:
-            raise CallerError("call_not_found", "There is no such call. Open the meeting again.", status=404)
+            raise CallerError(
+                "call_not_found", f"There is no such call ({NO_ROOM}). Open the meeting again.", status=404
+            )
         if call.ended_at is not None:
             raise CallerError("call_over", "This call is over. Open the meeting again.", status=403)
         person = await self._calls.expected(call.id, grants.identity)
@@ -53,7 +58,7 @@ class CallAdmission:
         meeting = await self._meetings.get(call.meeting)
         view = None
         if person.user_id is not None:
-            view = await self._matrix.view(meeting.room, person.user_id)
+            view = await self._rooms.view(meeting.room, person.user_id)
         may = access.person_in(person, view, call.mode, self._policy)
         return dataclasses.replace(
             grants,

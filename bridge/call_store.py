@@ -37,7 +37,7 @@ class Attendance:
 
     identity: str
     person: Person
-    joined_at: float | None  # None: they hold a token and have not come
+    joined_at: float | None  # None: they hold a token and have not come, or only a client's trial connection has
     left_at: float | None
 
 
@@ -100,26 +100,30 @@ class CallStore:
         """Every open call is alive: after a crash this dates what ended with it."""
         await self._database.execute("UPDATE bridge_call SET alive_at = $1 WHERE ended_at IS NULL", at)
 
-    async def expect(self, call: CallId, identity: str, person: Person) -> None:
+    async def expect(self, call: CallId, identity: str, person: Person, *, counts: bool = True) -> None:
         """A token is given to `identity`: from now on the relay may let it in.
+
+        `counts` False: the connection is nobody's coming until `count` says so. Element Call opens connections that it
+        drops again within a second, before it knows which identity it will use.
 
         Raises `CallerError("identity_taken")` where it is somebody else's; identities are made so that none can be.
         """
         await self._database.execute(
-            """INSERT INTO bridge_participant (call, identity, person, name) VALUES ($1, $2, $3, $4)
+            """INSERT INTO bridge_participant (call, identity, person, name, counts) VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT (call, identity) DO UPDATE SET name = excluded.name
                WHERE bridge_participant.person = excluded.person""",
             call,
             identity,
             person.key,
             person.name,
+            counts,
         )
         holder = await self.expected(call, identity)
         if holder is None or holder.key != person.key:
             raise CallerError("identity_taken", "Somebody else is in the call under that identity.", status=403)
 
-    async def join(self, call: CallId, identity: str, at: float) -> None:
-        """They came, or came back: the first time they joined is kept."""
+    async def join(self, call: CallId, identity: str, at: float) -> bool:
+        """They came, or came back: the first time they joined is kept. Returns whether that counts."""
         await self._database.execute(
             """UPDATE bridge_participant SET joined_at = COALESCE(joined_at, $3), left_at = NULL
                WHERE call = $1 AND identity = $2""",
@@ -127,6 +131,24 @@ class CallStore:
             identity,
             at,
         )
+        return bool(
+            await self._database.fetchval(
+                "SELECT counts FROM bridge_participant WHERE call = $1 AND identity = $2", call, identity
+            )
+        )
+
+    async def count(self, call: CallId, identity: str) -> bool:
+        """This connection is a person's coming. True if it was not known before."""
+        async with transaction(self._database) as connection:
+            known = await connection.fetchval(
+                "SELECT counts FROM bridge_participant WHERE call = $1 AND identity = $2", call, identity
+            )
+            if known is not None and not known:
+                await connection.execute(
+                    "UPDATE bridge_participant SET counts = true WHERE call = $1 AND identity = $2", call, identity
+                )
+                return True
+            return False
 
     async def leave(self, call: CallId, identity: str, at: float) -> None:
         await self._database.execute(
@@ -152,12 +174,13 @@ class CallStore:
     async def attendances(self, call: CallId) -> list[Attendance]:
         """Everybody with a token, in the order in which they came; who did not come is last."""
         rows = await self._database.fetch(
-            """SELECT identity, person, name, joined_at, left_at FROM bridge_participant WHERE call = $1
-               ORDER BY joined_at IS NULL, joined_at, identity""",
+            """SELECT identity, person, name, left_at, CASE WHEN counts THEN joined_at END AS came_at
+               FROM bridge_participant WHERE call = $1
+               ORDER BY joined_at IS NULL OR NOT counts, joined_at, identity""",
             call,
         )
         return [
-            Attendance(row["identity"], Person(row["person"], row["name"]), row["joined_at"], row["left_at"])
+            Attendance(row["identity"], Person(row["person"], row["name"]), row["came_at"], row["left_at"])
             for row in rows
         ]
 

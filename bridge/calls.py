@@ -140,11 +140,14 @@ class Calls:
             log.warning("stranger in a call", room=loggable(room), identity=loggable(identity))
             return
         call, person = found
-        meeting = await self._meetings.get(call.meeting)
+        if await self._calls.join(call.id, identity, at):
+            await self._came(call, person, identity, at)
+
+    async def _came(self, call: Call, person: Person, identity: str, at: float) -> None:
+        """Somebody is there: the first one starts the call."""
         async with transaction(self._database):
-            await self._calls.join(call.id, identity, at)
             if await self._calls.start(call.id, at):
-                await self._post_start(meeting, call)
+                await self._post_start(await self._meetings.get(call.meeting), call)
         self._poster.wake()
         await self._observer.joined(call, person, identity)
 
@@ -162,8 +165,12 @@ class Calls:
         return self._relay.participants(room) if room in known else ()
 
     async def _published(self, room: str, identity: str, track: TrackFacts) -> None:
-        if (found := await self._find(room, identity)) is not None:
-            await self._observer.track_published(*found, identity, track)
+        if (found := await self._find(room, identity)) is None:
+            return
+        call, person = found
+        if await self._calls.count(call.id, identity):  # whoever shows or says something is no trial connection
+            await self._came(call, person, identity, self._clock.wall())
+        await self._observer.track_published(call, person, identity, track)
 
     async def _find(self, room: str, identity: str) -> tuple[Call, Person] | None:
         call = await self._calls.by_room(room)

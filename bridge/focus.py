@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from appservice.seams import MatrixPort, RoomView
+from appservice.seams import RoomView
 from bridge import access
 from bridge.call_store import ROOM_NAME_LENGTH, CallStore
 from bridge.calls import Calls
@@ -22,11 +22,12 @@ from bridge.meetings import Meeting, MeetingStore
 from bridge.modes import MODE_AUTO, Way, opened_mode, require_way
 from bridge.openid import OpenIdVerifier
 from bridge.people import Person, hashed_identity, matrix_person, rtc_identity
+from bridge.room_questions import RoomQuestions
 from bridge.settings import BridgeSettings
 from bridge.tokens import mint_focus_token
 from palabre.base.clock import Clock
 from palabre.base.errors import CallerError
-from palabre.base.ids import RoomId, UserId, loggable, random_id
+from palabre.base.ids import UserId, loggable, random_id
 
 log = structlog.get_logger("focus")
 
@@ -44,11 +45,15 @@ class _Place:
     """A room's meeting, and what its call is to somebody who may come in."""
 
     meeting: Meeting
+    view: RoomView
     person: Person
     identity: str
     publish: bool
-    encrypted: bool
-    may_open: Callable[[], None]  # raises `CallerError` for who may only join
+
+    @property
+    def encrypted(self) -> bool:
+        """A room that the bot is not in counts as encrypted: only clients that know for themselves may come there."""
+        return self.view.encrypted or not self.view.bot_joined
 
 
 class Focus:
@@ -57,7 +62,7 @@ class Focus:
     def __init__(
         self,
         settings: BridgeSettings,
-        matrix: MatrixPort,
+        rooms: RoomQuestions,
         openid: OpenIdVerifier,
         policy: HomeserverPolicy,
         meetings: MeetingStore,
@@ -67,7 +72,7 @@ class Focus:
         ready: Callable[[], Awaitable[object]],
     ) -> None:
         self._settings = settings
-        self._matrix = matrix
+        self._rooms = rooms
         self._openid = openid
         self._policy = policy
         self._meetings = meetings
@@ -97,7 +102,7 @@ class Focus:
             log.info("no call to join", person=loggable(user_id))
             return self._nowhere(place)
         if call is None:
-            place.may_open()
+            access.require_call(place.view, self._settings.policy)
             mode = opened_mode(place.meeting.mode, Way.MATRIX_RTC, encrypted=place.encrypted)
         else:
             require_way(call.mode, Way.MATRIX_RTC, encrypted=place.encrypted)
@@ -123,37 +128,13 @@ class Focus:
             raise CallerError("M_BAD_JSON", f"A room has one call here, in the slot {CALL_SLOT}")
         identity = identity_for(user_id, asked)
         await self._policy.require_join(access.server_of(user_id))
-        view = await self._matrix.view(asked.room_id, user_id)
-        if not view.bot_joined:
-            return await self._unseen(user_id, asked.room_id, identity)
-        access.require_member(view)
-        policy = self._settings.policy
-
-        def may_open() -> None:
-            access.require_call(view, policy)
-
-        return _Place(
-            await self._meeting_of(view, user_id),
-            matrix_person(user_id, view.display_name),
-            identity,
-            access.member_permissions(view, policy).publish,
-            view.encrypted,
-            may_open,
+        view = await self._rooms.view(asked.room_id, user_id)
+        access.require_joined(view)
+        meeting = await self._meetings.for_room(
+            asked.room_id, title=view.name, mode=MODE_AUTO, language=self._settings.language, created_by=user_id
         )
-
-    async def _unseen(self, user_id: UserId, room_id: RoomId, identity: str) -> _Place:
-        """A room that the bot is not in: whether it is encrypted is not known here, so that only clients that find it
-        out for themselves may come, and its call is treated as if it were.
-        """
-        raise NotImplementedError
-
-    async def _meeting_of(self, view: RoomView, user_id: UserId) -> Meeting:
-        found = await self._meetings.of_room(view.room_id)
-        if found is not None:
-            return found
-        return await self._meetings.for_room(
-            view.room_id, title=view.name, mode=MODE_AUTO, language=self._settings.language, created_by=user_id
-        )
+        publish = access.member_permissions(view, self._settings.policy).publish
+        return _Place(meeting, view, matrix_person(user_id, view.display_name), identity, publish)
 
 
 def identity_for(user_id: UserId, asked: Asked) -> str:

@@ -53,8 +53,11 @@ class MeetingStore:
         return None if row is None else _meeting(row)
 
     async def for_room(self, room_id: RoomId, *, title: str, mode: str, language: str, created_by: str) -> Meeting:
-        """The meeting of the room; made with these particulars if there is none."""
+        """The meeting of the room; made with these particulars if there is none. A room without a name may get one."""
         await self._insert(room_id, title, mode, language, created_by, None)
+        await self._database.execute(
+            "UPDATE bridge_meeting SET title = $2 WHERE room_id = $1 AND title = ''", room_id, clean_title(title)
+        )
         meeting = await self.of_room(room_id)
         assert meeting is not None
         return meeting

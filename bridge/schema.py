@@ -123,6 +123,12 @@ async def _version_3(connection: Connection, _scheme: Scheme) -> None:
         await connection.execute(statement)
 
 
+async def _version_4(connection: Connection, _scheme: Scheme) -> None:
+    """False for a connection that may be a client's trial, and nobody's coming (bridge.call_store)."""
+    await connection.execute("ALTER TABLE bridge_participant ADD COLUMN counts BOOLEAN NOT NULL DEFAULT true")
+
+
 upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")
 upgrade_table.register(_version_2, description="The encryption of a call, and how a session was proved")
 upgrade_table.register(_version_3, description="By which event and device a consent was given")
+upgrade_table.register(_version_4, description="Connections that are nobody's coming yet")

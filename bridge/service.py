@@ -1,6 +1,6 @@
 """The face of the package: builds its parts, starts and ends them, and gives palabre and web what they plug in.
 
-`admission` and `listener` go into the relay, `commands` into the bot; web calls `entrance` and `conference`.
+`admission` and `listener` go into the relay, `commands` into the bot; web calls `entrance`, `focus` and `conference`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from bridge.consent import ConsentGate
 from bridge.consent_store import ConsentStore
 from bridge.entrance import Entrance
 from bridge.files import Folders, master_key, open_journals
+from bridge.focus import Focus
+from bridge.homeserver_policy import SettingsPolicy
 from bridge.jobs import run_worker
 from bridge.meetings import MeetingStore
 from bridge.openid import OpenIdVerifier
 from bridge.posts import Poster, PostStore
+from bridge.room_questions import RoomQuestions
 from bridge.sessions import SessionStore
 from bridge.settings import BridgeSettings
 from media.recorder.errors import CaptureError
@@ -117,13 +120,16 @@ class BridgeService:
             observer=self.captures,
         )
         ready = self._recovered.wait
-        self.admission = CallAdmission(matrix, meetings, store, settings.policy, ready)
+        rooms = RoomQuestions(matrix, settings)
+        self.admission = CallAdmission(rooms, meetings, store, settings.policy, ready)
         self.commands = Commands(
             settings, matrix, relay, meetings, store, self.captures, CommandLog(database, clock), ready, clock
         )
         openid = OpenIdVerifier(settings.openid, http, clock)
         sessions = SessionStore(database, clock, settings.session_ttl)
         self.entrance = Entrance(settings, matrix, openid, sessions, meetings, store, self.listener, clock, ready)
+        policy = SettingsPolicy(settings.openid)
+        self.focus = Focus(settings, rooms, openid, policy, meetings, store, self.listener, clock, ready)
         self.conference = Conference(self.entrance, store, self.captures, clock, settings.focus_url)
 
     async def start(self) -> None:

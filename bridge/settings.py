@@ -49,6 +49,16 @@ class OpenIdSettings(_Section):
     )
 
 
+class FocusSettings(_Section):
+    """MatrixRTC: Element Call and clients like it."""
+
+    uncheckable_rooms: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="Calls in rooms where nobody can tell whether somebody is a member: the bot is not there, and the "
+        "homeserver is not asked or does not know (`appservice.membership`)",
+    )
+
+
 class RoomPolicy(_Section):
     """Power levels of Matrix that Palabre asks for, on top of being joined to the room."""
 
@@ -89,6 +99,7 @@ class BridgeSettings(_Section):
         default=7.0, ge=0, description="How long raw tracks are kept when posting them failed"
     )
     openid: OpenIdSettings = OpenIdSettings()
+    focus: FocusSettings = FocusSettings()
     policy: RoomPolicy = RoomPolicy()
     recording: RecordingSettings = RecordingSettings()
     transcript: SpeechSettings = SpeechSettings()

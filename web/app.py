@@ -7,6 +7,7 @@ from aiohttp import web
 from bridge.service import BridgeService
 from palabre.base.clock import Clock
 from web.api import Api
+from web.focus import FocusRoutes
 from web.pages import Pages
 from web.settings import WebSettings
 
@@ -14,7 +15,7 @@ from web.settings import WebSettings
 def mount(
     root: web.Application, settings: WebSettings, bridge: BridgeService, clock: Clock, *, dev: bool, version: str
 ) -> None:
-    """Add `/`, `/m/{id}`, `/widget`, `/assets/…` and `/api/…` to `root`, beside the relay's and the bot's routes.
+    """Add the page, `/assets/…`, `/api/…` and `/livekit/jwt/…` to `root`, beside the relay's and the bot's routes.
 
     Raises `ValueError` for dev users without `dev`: their passwords stand in a file.
     """
@@ -22,4 +23,5 @@ def mount(
         raise ValueError("web.dev_users: passwords in the settings are for --dev only; remove them")
     api = Api(settings, bridge, clock, dev=dev, version=version)
     api.add_routes(root.router)
+    FocusRoutes(settings, bridge.focus, clock).add_routes(root.router)
     Pages(settings, bridge.settings.livekit.url, api.config).add_routes(root.router)

@@ -26,6 +26,8 @@ SIGN_IN = Rate(burst=300, per_second=5.0)
 PASSWORD = Rate(burst=20, per_second=0.14)
 # A page asks a few times per join and per answer; a program may watch a meeting once a second.
 SESSION = Rate(burst=60, per_second=2.0)
+# Element Call asks for two to four tokens per join, and again every few minutes while it has none.
+FOCUS = Rate(burst=60, per_second=1.0)
 
 
 @dataclass
