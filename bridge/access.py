@@ -50,9 +50,14 @@ def guest_permissions(mode: str) -> Permissions:
 
 def require_member(view: RoomView) -> None:
     """Of a room that the bot is in."""
+    require_bot(view)
+    require_joined(view)
+
+
+def require_bot(view: RoomView) -> None:
+    """By link and on the call page nobody comes into a call that the room is not told about."""
     if not view.bot_joined:
         raise _bot_not_in_room()
-    require_joined(view)
 
 
 def require_joined(view: RoomView) -> None:

@@ -121,6 +121,7 @@ class Entrance:
         meeting = await self._meetings.get(meeting_id)
         user_id = session.person.user_id
         room = await self._matrix.view(meeting.room, user_id or self._matrix.user_id)
+        access.require_bot(room)
         view = None if user_id is None else room
         call = await self._store.open_call(meeting.id)
         if call is not None:

@@ -104,7 +104,7 @@ def _delay(document: Mapping[str, Any]) -> tuple[str, float]:
     milliseconds = document.get("delay_timeout") or 0
     if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
         raise _unreadable()
-    return _text(document, "delay_id", SECRET_LIMIT), max(0.0, min(milliseconds / 1000, LONGEST_DELAY))
+    return _text(document, "delay_id", SECRET_LIMIT), min(max(milliseconds, 0), LONGEST_DELAY * 1000) / 1000
 
 
 def _whole(delay: tuple[str, float]) -> Delay | None:

@@ -134,5 +134,5 @@ def _headers() -> dict[str, str]:
 
 
 def _json(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
-    text = json.dumps(body, separators=(",", ":"))
-    return web.Response(status=status, text=text, headers={**_headers(), **(headers or {})})
+    encoded = json.dumps(body, separators=(",", ":")).encode()
+    return web.Response(status=status, body=encoded, headers={**_headers(), **(headers or {})})

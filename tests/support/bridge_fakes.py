@@ -120,6 +120,8 @@ class FakeMatrix:
         extra: dict[str, Any] | None = None,
     ) -> EventId:
         self._may("send_text")
+        if not self.rooms[room_id].bot_joined:
+            raise CallerError("not_in_room", "The bot is not in that room.", status=409)
         self.sent.setdefault(key, {"room": room_id, "body": body, "thread": thread, "extra": extra})
         return EventId(f"${key}")
 

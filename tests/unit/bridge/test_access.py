@@ -37,8 +37,23 @@ def test_whoever_is_not_joined_stays_outside(membership: str) -> None:
 
 
 def test_a_room_that_the_bot_cannot_see_is_refused_rather_than_trusted() -> None:
-    view = dataclasses.replace(MEMBER, bot_joined=False)
+    view = dataclasses.replace(MEMBER, bot_joined=False, membership=access.UNKNOWN)
     assert code(access.member_permissions, view, POLICY) == "bot_not_in_room"
+    assert code(access.require_call, view, POLICY) == "bot_not_in_room"
+
+
+def test_a_member_of_a_room_without_the_bot_may_call_there_and_nothing_more() -> None:
+    """The homeserver vouches for the membership; the page's entrances ask for the bot as well."""
+    afar = dataclasses.replace(MEMBER, bot_joined=False, power=0)
+    assert access.member_permissions(afar, RoomPolicy(publish_power=50)) == access.MEMBER_AFAR
+    access.require_call(afar, RoomPolicy(call_power=50))
+    assert code(access.require_member, afar) == "bot_not_in_room"
+    assert code(access.member_permissions, dataclasses.replace(afar, membership="leave"), POLICY) == "not_in_room"
+
+
+def test_people_of_a_server_that_the_room_denies_stay_outside_though_they_are_joined() -> None:
+    denied = dataclasses.replace(MEMBER, server_allowed=False)
+    assert code(access.member_permissions, denied, POLICY) == "not_in_room"
 
 
 def test_power_levels_of_the_policy_are_asked_for() -> None:
