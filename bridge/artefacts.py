@@ -209,6 +209,7 @@ class Artefacts:
             result["duration"],
             there,
             interrupted=capture.interrupted,
+            missing_seconds=result["missing_seconds"],
             excerpt=[tuple(line) for line in result["excerpt"]],
         )
         await asyncio.to_thread(_seal_text, self._folders.output(capture.id) / MESSAGE, output_key, body)

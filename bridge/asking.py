@@ -45,12 +45,16 @@ def ask_content(words: Worded, call: CallId, kinds: Iterable[Kind], people: Iter
     return {"body": words.body, "html": words.html, "extra": extra}
 
 
-def asked_in(content: Mapping[str, Any], kind: Kind) -> list[str]:
-    """Who was mentioned by a post's content because of `kind`: the inverse of `ask_content`."""
-    extra = content.get("extra") or {}
-    if kind.value not in extra.get(ASK_FIELD, {}).get("kinds", ()):
-        return []
-    return list(extra["m.mentions"]["user_ids"])
+def asked_in(contents: Iterable[Mapping[str, Any]], kinds: Iterable[Kind]) -> set[str]:
+    """Who was mentioned by the contents of posts because of one of `kinds`: the inverse of `ask_content`."""
+    wanted = {kind.value for kind in kinds}
+    extras = [content.get("extra") or {} for content in contents]
+    return {
+        person
+        for extra in extras
+        if wanted.intersection(extra.get(ASK_FIELD, {}).get("kinds", ()))
+        for person in extra["m.mentions"]["user_ids"]
+    }
 
 
 class Latecomers:

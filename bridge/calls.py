@@ -25,7 +25,6 @@ from palabre.base.ids import loggable, stable_id
 log = structlog.get_logger("calls")
 
 ALIVE_SECONDS = 10.0  # how exactly the end of a call is known when the service is killed
-RETURN_SECONDS = 60.0  # after a crash, how long a call waits for its people: clients reconnect within seconds
 EMPTY_SECONDS = 300.0  # a call for which tokens were given and nobody came; LiveKit's default
 DEPARTURE_SECONDS = 20.0  # after the last one left, LiveKit's default: a reload is not the end of the call
 
@@ -64,6 +63,7 @@ class Calls:
         clock: Clock,
         *,
         base_url: str,
+        return_seconds: float,
         observer: CallObserver,
     ) -> None:
         self._database = database
@@ -74,7 +74,9 @@ class Calls:
         self._relay = relay
         self._clock = clock
         self._base_url = base_url
+        self._return_seconds = return_seconds
         self._observer = observer
+        self._closing = False
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
 
     async def open(self, meeting: Meeting, mode: str) -> Call:
@@ -87,7 +89,7 @@ class Calls:
         """After a start: calls that were running wait a while for their people, then end when they were last alive."""
         for call in await self._calls.all_open():
             await self._calls.leave_all(call.id, call.alive_at)
-            await self._create_room(await self._meetings.get(call.meeting), call, RETURN_SECONDS)
+            await self._create_room(await self._meetings.get(call.meeting), call, self._return_seconds)
 
     async def run(self) -> None:
         """Work off what the relay tells, for ever."""
@@ -104,6 +106,11 @@ class Calls:
         while True:
             await asyncio.sleep(ALIVE_SECONDS)
             await self._calls.touch(self._clock.wall())
+
+    async def close(self) -> None:
+        """The relay is about to end. Its calls do not: their people come back to the next start."""
+        await self.settled()
+        self._closing = True
 
     async def settled(self) -> None:
         """Return once everything that the relay told so far is handled."""
@@ -130,7 +137,8 @@ class Calls:
         self._queue.put_nowait(partial(self._unpublished, room, track.sid))
 
     def room_finished(self, room: RoomFacts) -> None:
-        self._queue.put_nowait(partial(self._finished, room.name, self._clock.wall()))
+        if not self._closing:
+            self._queue.put_nowait(partial(self._finished, room.name, self._clock.wall()))
 
     # What follows from it.
 

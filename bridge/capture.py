@@ -10,8 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -19,6 +18,7 @@ from bridge import room_state, wording
 from bridge.asking import Latecomers, ask_content, asked_in, to_mention
 from bridge.audience import Audience
 from bridge.call_store import Call, CallStore
+from bridge.capture_files import CaptureFiles, Running
 from bridge.capture_store import Capture, CaptureStore, State
 from bridge.consent import ConsentGate, Event, TapKey
 from bridge.consent_store import Answer, ConsentStore, Evidence, Kind
@@ -26,7 +26,7 @@ from bridge.meetings import Meeting, MeetingStore
 from bridge.people import Person
 from bridge.posts import Post, Poster, PostKind, PostStore
 from bridge.settings import BridgeSettings
-from media.relay.seams import RelayControl, TapSink, TrackFacts, TrackSource
+from media.relay.seams import RelayControl, TrackFacts, TrackSource
 from palabre.base.clock import Clock
 from palabre.base.database import Database, transaction
 from palabre.base.errors import CallerError
@@ -36,31 +36,9 @@ from palabre.base.tasks import Supervisor
 log = structlog.get_logger("capture")
 
 SCREEN_LAYER = 2  # a shared screen is read at its best: text must stay legible
+# After a longer outage nobody who comes back still thinks of being recorded: what ran has ended.
+OUTAGE_SECONDS = 600.0
 VOICES = frozenset({TrackSource.MICROPHONE, TrackSource.UNKNOWN})  # SDKs may leave a microphone's source open
-
-
-class CaptureFiles(Protocol):
-    """Where the packets of one capture go: the recorder's journals."""
-
-    def track(self, person: Person, identity: str, track: TrackFacts) -> TapSink:
-        """A new file for this track."""
-        ...
-
-    def withdrawn(self, identity: str) -> None:
-        """Its person took their consent back; its tracks are closed already."""
-        ...
-
-    async def close(self) -> None:
-        """Everything is on disk afterwards."""
-        ...
-
-
-@dataclass(frozen=True)
-class Running:
-    """A capture with its open files."""
-
-    capture: Capture
-    files: CaptureFiles
 
 
 class Captures:
@@ -132,7 +110,7 @@ class Captures:
                 capture_id = ids[kind] if ids else random_id()
                 if kind not in self._of(call) and not await self._store.exists(capture_id):
                     opened.append(await self._open(call, person, kind, capture_id))
-                    unused.push_async_callback(opened[-1].files.close)
+                    unused.push_async_callback(self._close_files, opened[-1])
             async with self._lock:
                 call = await self._call_with_people(meeting)  # they may all have left meanwhile
                 await self._begin(meeting, call, person, opened, how, proof)
@@ -173,7 +151,7 @@ class Captures:
             for kind in kinds:
                 self._gate.close_taps(call.id, kind, person.key)
         async with self._lock:
-            if agree and any([await self._overtaken(call, person, kind, proof) for kind in kinds]):
+            if agree and any([await self._gate.overtaken(call.id, person.key, kind, proof) for kind in kinds]):
                 raise CallerError(
                     "consent_overtaken",
                     "You have said no since, or what you agreed to has ended. Answer again.",
@@ -184,11 +162,13 @@ class Captures:
                 event = Event.AGREE if agree else Event.DECLINE
                 await self._gate.happen(call.id, person.key, kind, event, how, proof)
                 running = self._of(call).get(kind)
-                if running is not None and agree:
-                    await self._read_tracks(call, running, person)
-                elif running is not None and before is Answer.YES:
-                    for identity in await self._audience.identities_of(call, person):
-                        running.files.withdrawn(identity)
+                if running is None or running.files is None:
+                    continue
+                if agree:
+                    await self._read_person(call, running, person)
+                elif before is Answer.YES:
+                    identities = await self._audience.identities_of(call, person)
+                    running.files.withdrawn(person.key, identities, self._clock.wall())
             await self._show_consents(call, person)
             return await self._answers(call.id, person)
 
@@ -203,11 +183,12 @@ class Captures:
 
     async def joined(self, call: Call, person: Person, identity: str) -> None:
         """A latecomer is asked like everyone else; whoever agreed before is read from their first packet."""
+        await self._resume(call)
         async with self._lock:
             for kind, running in self._of(call).items():
                 answer = await self._gate.happen(call.id, person.key, kind, Event.ASK, "joined")
                 if answer is Answer.YES:
-                    await self._read_tracks(call, running, person)
+                    await self._read_person(call, running, person)
                 elif answer is Answer.ASKED:
                     self._latecomers.came(call.id)
             await self._show_consents(call, person)
@@ -234,20 +215,28 @@ class Captures:
     # The service's life.
 
     async def recover(self) -> None:
-        """After a start: what was running ended when the service was last alive, and says that it was interrupted."""
+        """After a start: what was running goes on when somebody of its call comes back.
+
+        After a long outage it ended when the service was last alive, and says that it was interrupted.
+        """
         for capture in await self._store.in_state(State.RUNNING):
             call = await self._calls.get(capture.call)
+            if call.ended_at is None and self._clock.wall() - call.alive_at <= OUTAGE_SECONDS:
+                self._running.setdefault(call.id, {})[capture.kind] = Running(capture, None)
+                continue
             await self._end_consents(call.id, capture.kind)
             await self._store.end(capture.id, call.alive_at, interrupted=True)
             log.warning("capture was interrupted", call=loggable(call.id), kind=capture.kind.value)
         self._ended()
 
     async def close(self) -> None:
-        """The service ends: close the files. The next start makes the artefacts of what ran, marked interrupted."""
+        """The service ends: close the files. What ran goes on with the next start."""
         async with self._lock:
-            for running in [one for kinds in self._running.values() for one in kinds.values()]:
-                call = await self._calls.get(running.capture.call)
-                await self._finish(await self._meetings.get(call.meeting), running, interrupted=True)
+            running = [one for kinds in self._running.values() for one in kinds.values()]
+            self._running.clear()
+            for one in running:
+                self._gate.close_taps(one.capture.call, one.capture.kind)
+                await self._close_files(one)
 
     async def broke(self, capture_id: str) -> None:
         """The disk takes no more of this capture: what there is of it is made and posted, marked interrupted."""
@@ -294,11 +283,11 @@ class Captures:
             kind = running.capture.kind
             self._running.setdefault(call.id, {})[kind] = running
             log.info("capture started", call=loggable(call.id), kind=kind.value, how=how)
-            if not await self._overtaken(call, person, kind, proof):
+            if not await self._gate.overtaken(call.id, person.key, kind, proof):
                 await self._gate.happen(call.id, person.key, kind, Event.AGREE, "started", proof)
             for present in people:
                 if await self._gate.happen(call.id, present.key, kind, Event.ASK, "joined") is Answer.YES:
-                    await self._read_tracks(call, running, present)
+                    await self._read_person(call, running, present)
 
     async def _finish(self, meeting: Meeting, running: Running, *, interrupted: bool, at: float | None = None) -> None:
         capture = running.capture
@@ -307,11 +296,7 @@ class Captures:
         self._running[capture.call].pop(capture.kind)
         if not self._running[capture.call]:
             del self._running[capture.call]
-        try:
-            await running.files.close()
-        except OSError:
-            log.exception("capture could not be closed", kind=capture.kind.value)
-            interrupted = True
+        interrupted = not await self._close_files(running) or interrupted
         # First: a crash before the end is stored comes back here, one after it does not.
         await self._end_consents(capture.call, capture.kind)
         body = wording.capture_stopped(meeting.language, capture.kind)
@@ -322,24 +307,55 @@ class Captures:
         log.info("capture ended", call=loggable(capture.call), kind=capture.kind.value, interrupted=interrupted)
         self._ended()
 
+    async def _close_files(self, running: Running) -> bool:
+        """Whether all that was captured is there: not when nobody came back after a restart, or the disk failed."""
+        try:
+            if running.files is not None:
+                await running.files.close()
+        except OSError:
+            log.exception("capture could not be closed", kind=running.capture.kind.value)
+            return False
+        return running.files is not None
+
+    async def _resume(self, call: Call) -> None:
+        """The first one is back after a restart: what ran in their call is written on."""
+        for running in [one for one in self._of(call).values() if one.files is None]:
+            capture, meeting = running.capture, await self._meetings.get(call.meeting)
+            async with self._turns[call.id]:
+                try:
+                    running.files = await self._open_files(capture)
+                    log.info("capture goes on", call=loggable(call.id), kind=capture.kind.value)
+                except (OSError, CallerError):
+                    log.exception("capture could not go on", kind=capture.kind.value)
+                    async with self._lock:
+                        await self._finish(meeting, running, interrupted=True)
+            self._show(meeting, call)
+
     async def _end_consents(self, call: CallId, kind: Kind) -> None:
         for person in await self._consents.answers(call, kind):
             await self._gate.happen(call, person, kind, Event.END, "capture_ended")
 
-    async def _read_tracks(self, call: Call, running: Running, person: Person) -> None:
+    async def _read_person(self, call: Call, running: Running, person: Person) -> None:
+        """All that they publish, now that they agree; what they publish later is read as it comes."""
+        if running.files is None:
+            return
+        since = await self._consents.agreed_at(call.id, person.key, running.capture.kind)
+        running.files.consented(person.key, since)
         for identity in await self._audience.identities_of(call, person):
             for track in self._audience.tracks(call, identity):
                 await self._read_track(call, running, person, identity, track)
 
     async def _read_track(self, call: Call, running: Running, person: Person, identity: str, track: TrackFacts) -> None:
-        kind = running.capture.kind
+        kind, files = running.capture.kind, running.files
+        if files is None:
+            return
         if track.encrypted or (kind is Kind.TRANSCRIPTION and not is_voice(track)):
             return
         key = TapKey(call.id, kind, person.key, identity, track.sid)
         screen = track.source is TrackSource.SCREEN_SHARE
         await self._gate.open_tap(
             key,
-            lambda: running.files.track(person, identity, track),
+            lambda: files.track(person, identity, track),
             max_layer=SCREEN_LAYER if screen else self._settings.recording.camera_layer,
         )
 
@@ -349,33 +365,22 @@ class Captures:
         """Those who came since a capture began and are still silent, all in one message."""
         async with self._lock:
             call = await self._calls.get(call_id)
-            kinds = [kind for kind in Kind if kind in self._of(call)]
-            people = await self._audience.people(call)
-            asked = await self._unanswered(call, people, kinds) if kinds else []
-            if not asked:
-                return
-            meeting = await self._meetings.get(call.meeting)
-            words = wording.latecomers_asked(meeting.language, kinds, self._settings.command_prefix, asked)
-            ids = [self._of(call)[kind].capture.id for kind in kinds]
-            key = stable_id("ask", *ids, *(person.key for person in asked))
-            await self._posts.add(Post(key, call_id, PostKind.TEXT, ask_content(words, call_id, kinds, asked)))
+            running = self._captures(call)
+            silent = await self._unanswered(call, await self._audience.people(call), list(running)) if running else []
+            if silent:
+                meeting = await self._meetings.get(call.meeting)
+                words = wording.latecomers_asked(meeting.language, running, self._settings.command_prefix, silent)
+                key = stable_id("ask", *(one.id for one in running.values()), *(person.key for person in silent))
+                await self._posts.add(Post(key, call.id, PostKind.TEXT, ask_content(words, call.id, running, silent)))
         self._poster.wake()
 
     async def _unanswered(self, call: Call, people: Sequence[Person], kinds: Sequence[Kind]) -> list[Person]:
         """Who is to be mentioned because of these kinds, running or about to."""
-        running = self._of(call)
-        since = min((running[kind].capture.started_at for kind in kinds if kind in running), default=math.inf)
-        contents = [] if since == math.inf else await self._posts.contents(call.id, since)
-        mentioned = {person for kind in kinds for content in contents for person in asked_in(content, kind)}
-        answers = {
-            person.key: [await self._gate.answer(call.id, person.key, kind) for kind in kinds] for person in people
-        }
-        return to_mention(people, answers, mentioned)
-
-    async def _overtaken(self, call: Call, person: Person, kind: Kind, proof: Evidence) -> bool:
-        """Whether a yes was given before what took it back, and only arrives after it."""
-        since = await self._consents.taken_back_at(call.id, person.key, kind)
-        return since is not None and proof.said_at < since
+        running = self._captures(call)
+        since = min((running[kind].started_at for kind in kinds if kind in running), default=math.inf)
+        contents = await self._posts.contents(call.id, since) if since < math.inf else []
+        answers = {person.key: [(await self._answers(call.id, person))[kind] for kind in kinds] for person in people}
+        return to_mention(people, answers, asked_in(contents, kinds))
 
     # What everybody sees.
 

@@ -89,6 +89,11 @@ class ConsentGate:
     async def answer(self, call: CallId, person: str, kind: Kind) -> Answer:
         return await self._store.answer(call, person, kind)
 
+    async def overtaken(self, call: CallId, person: str, kind: Kind, evidence: Evidence) -> bool:
+        """Whether a yes was given before what took it back, and only arrives after it."""
+        since = await self._store.taken_back_at(call, person, kind)
+        return since is not None and evidence.said_at < since
+
     async def happen(
         self, call: CallId, person: str, kind: Kind, event: Event, how: str, proof: Evidence | None = None
     ) -> Answer:

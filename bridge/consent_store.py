@@ -94,6 +94,17 @@ class ConsentStore:
         )
         return Answer.UNASKED if value is None else Answer(value)
 
+    async def agreed_at(self, call: CallId, person: str, kind: Kind) -> float:
+        """Since when somebody whose answer is yes has agreed."""
+        value = await self._database.fetchval(
+            "SELECT MAX(at) FROM bridge_consent WHERE call = $1 AND person = $2 AND kind = $3 AND answer = $4",
+            call,
+            person,
+            kind.value,
+            Answer.YES.value,
+        )
+        return float(value)
+
     async def history(self, call: CallId) -> list[Consent]:
         """Every answer in the call, oldest first."""
         rows = await self._database.fetch("SELECT * FROM bridge_consent WHERE call = $1 ORDER BY seq", call)

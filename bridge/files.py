@@ -11,7 +11,7 @@ import asyncio
 import base64
 import binascii
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bridge.capture_store import Capture
@@ -106,8 +106,12 @@ class JournalFiles:
             source=source.value,
         )
 
-    def withdrawn(self, identity: str) -> None:
-        self._journals.event("left", identity=identity)
+    def consented(self, person: str, at: float) -> None:
+        """Nothing to do: only packets of people who agreed come here at all."""
+
+    def withdrawn(self, person: str, identities: Sequence[str], at: float) -> None:
+        for identity in identities:
+            self._journals.event("left", identity=identity)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._journals.close)
@@ -116,10 +120,16 @@ class JournalFiles:
 async def open_journals(
     folders: Folders, capture: Capture, clock: Clock, on_error: Callable[[CaptureError], None]
 ) -> JournalFiles:
-    """A new capture's folder and journals. Raises `OSError` where the disk refuses. `on_error`: from another thread."""
+    """A capture's folder and journals, continued where it was begun before a restart.
+
+    Raises `OSError` where the disk refuses. `on_error` is called from another thread.
+    """
 
     def make() -> CallCapture:
-        key = folders.create_tracks_key(capture.id)
+        try:
+            key = folders.tracks_key(capture.id)
+        except FileNotFoundError:
+            key = folders.create_tracks_key(capture.id)
         return CallCapture(folders.tracks(capture.id), key, clock, on_error=on_error)
 
     return JournalFiles(await asyncio.to_thread(make))

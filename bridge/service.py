@@ -13,7 +13,8 @@ from bridge.artefact_store import ArtefactStore
 from bridge.artefacts import Artefacts, RunWorker
 from bridge.call_store import CallStore
 from bridge.calls import Calls
-from bridge.capture import CaptureFiles, Captures
+from bridge.capture import Captures
+from bridge.capture_files import CaptureFiles
 from bridge.capture_store import Capture, CaptureStore
 from bridge.command_log import CommandLog
 from bridge.commands import Commands
@@ -117,6 +118,7 @@ class BridgeService:
             relay,
             clock,
             base_url=settings.base_url,
+            return_seconds=settings.return_seconds,
             observer=self.captures,
         )
         ready = self._recovered.wait
@@ -143,7 +145,8 @@ class BridgeService:
         self._tasks.spawn("artefacts", self._artefacts.run())
 
     async def close(self) -> None:
-        """Close running captures cleanly; the next start makes their artefacts."""
+        """Leave calls and captures so that the next start goes on with them."""
+        await self.listener.close()
         await self.captures.close()
 
     async def _open_files(self, capture: Capture) -> CaptureFiles:

@@ -95,6 +95,12 @@ class BridgeSettings(_Section):
     command_prefix: str = Field(default="!palabre", pattern=r"^\S+$", description="As the bot obeys it, for sentences")
     room_version: Literal["11", "12"] = "11"
     session_ttl: float = Field(default=WORKING_DAY, ge=60)
+    return_seconds: float = Field(
+        default=60.0,
+        ge=1,
+        le=600,
+        description="After a restart, how long calls wait for their people; LiveKit clients try for about 45 seconds",
+    )
     failed_tracks_days: float = Field(
         default=7.0, ge=0, description="How long raw tracks are kept when posting them failed"
     )

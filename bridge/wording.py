@@ -107,6 +107,7 @@ def artefact_text(
     there: Presence,
     *,
     interrupted: bool,
+    missing_seconds: float,
     excerpt: Sequence[tuple[str, str]],
 ) -> str:
     """The short message with the files: how long, who was there, who is missing, how it begins (name and words)."""
@@ -121,6 +122,8 @@ def artefact_text(
     lines += _missing(language, kind, there)
     if there.partly:
         lines.append(say(language, "room.artefact.partly", names=names_words(language, there.partly)))
+    if missing_seconds >= 1:
+        lines.append(say(language, "room.artefact.gap", duration=duration_words(missing_seconds)))
     if interrupted:
         lines.append(say(language, "room.artefact.interrupted"))
     if excerpt:

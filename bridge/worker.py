@@ -23,6 +23,7 @@ from media.recorder.job import FilmPart, RenderJob, RenderResult
 from media.recorder.limits import worker_limits
 from media.recorder.reader import Capture, open_capture
 from media.recorder.render import render
+from media.recorder.spans import intersect, total
 from media.speech.job import Progress, SpeechTrack, transcribe_tracks
 from media.speech.models import ModelsMissingError
 from media.speech.render import to_json, to_markdown, to_webvtt
@@ -31,6 +32,7 @@ from media.speech.transcript import CallFacts, Transcript
 from palabre.base.errors import CallerError
 from palabre.base.log import configure_logs
 from palabre.base.sealed import write_sealed
+from palabre.base.words import say
 
 EXCERPT_LINES = 3
 SERVICE_GONE = 3  # exit status
@@ -56,7 +58,10 @@ def main() -> int:
 
 
 def run(job: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """`{"artefacts", "duration", "excerpt"}` of a job. Raises `CallerError`, `ModelsMissingError`."""
+    """`{"artefacts", "duration", "excerpt", "missing_seconds"}` of a job.
+
+    Raises `CallerError`, `ModelsMissingError`.
+    """
     make = _recording if Kind(job["kind"]) is Kind.RECORDING else _transcript
     return make(job, _key(job, "capture_key"), _key(job, "output_key"), report)
 
@@ -69,6 +74,7 @@ def _recording(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, re
             started_at=job["started_at"],
             ended_at=job["ended_at"],
             title=job["title"],
+            gap_text=say(job["language"], "recording.gap"),
             height=job["height"],
             frames_per_second=job["frames_per_second"],
             max_bytes=job["max_bytes"],
@@ -84,7 +90,7 @@ def _recording(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, re
         "height": film.poster.height,
     }
     artefacts = [_film_part(job, film, number, poster) for number in range(len(film.parts))]
-    return {"artefacts": artefacts, "duration": film.duration, "excerpt": []}
+    return {"artefacts": artefacts, "duration": film.duration, "excerpt": [], "missing_seconds": total(film.gaps)}
 
 
 def _film_part(job: Mapping[str, Any], film: RenderResult, number: int, poster: Mapping[str, Any]) -> Artefact:
@@ -103,6 +109,8 @@ def _transcript(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, r
     capture = open_capture(Path(job["tracks"]), capture_key)
     duration = max(0.0, (job["ended_at"] or capture.ended_at) - job["started_at"])
     people = capture.people
+    zero = job["started_at"]
+    gaps = intersect([(start - zero, end - zero) for start, end in capture.gaps], [(0.0, duration)])
 
     def progress(done: Progress) -> None:
         share = min(1.0, done.seconds / duration) if duration else 1.0
@@ -118,6 +126,7 @@ def _transcript(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, r
             not_recorded=tuple(job["missing"]),
             partly_recorded=tuple(job["partly"]),
             interrupted=job["interrupted"],
+            gaps=gaps,
         ),
         SpeechSettings.model_validate(job["speech"]),
         progress=progress,
@@ -128,6 +137,7 @@ def _transcript(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, r
         "artefacts": _write_transcript(job, transcript, output_key),
         "duration": duration,
         "excerpt": [[line.speaker, line.text] for line in transcript.lines[:EXCERPT_LINES]],
+        "missing_seconds": total(gaps),
     }
 
 

@@ -27,6 +27,7 @@ class RenderJob:
     `started_at` is the film's zero and `ended_at` its end, seconds since the epoch; None: where the capture ends.
     `max_bytes` is what the room's homeserver takes per file (0: anything): the picture is made cheaper first, then the
     film is split into at most `max_parts`, then refused. `not_recorded` are names to hand through to the result.
+    `gap_text` is shown where the service was away while it recorded.
     `video_codec` is a wish: what this machine's FFmpeg cannot encode is replaced by what it can.
     """
 
@@ -42,6 +43,7 @@ class RenderJob:
     max_parts: int = 8
     not_recorded: tuple[str, ...] = ()
     cuts: tuple[Cut, ...] = ()
+    gap_text: str = ""
 
     def __post_init__(self) -> None:
         if self.height not in HEIGHTS:
@@ -102,8 +104,9 @@ class FilmPerson:
 class RenderResult:
     """`started_at` is the film's zero, seconds since the epoch; `duration` in seconds over all parts.
 
-    `interrupted`: the process that captured died, the film ends where it did. `warnings`: `damaged` (journals were
-    changed after they were written; what lies before the change is in the film), `undecodable` (some sound was).
+    `interrupted`: the process that captured died, the film ends where it did; `gaps` (film seconds): it died, and came
+    back. `warnings`: `damaged` (journals were changed after they were written; what lies before the change is in the
+    film), `undecodable` (some sound was).
     """
 
     parts: tuple[FilmPart, ...]
@@ -116,6 +119,7 @@ class RenderResult:
     not_recorded: tuple[str, ...]
     interrupted: bool
     warnings: tuple[str, ...]
+    gaps: tuple[tuple[float, float], ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -128,4 +132,5 @@ class RenderResult:
         fields["people"] = tuple(FilmPerson(**person) for person in fields["people"])
         for name in ("not_recorded", "warnings"):
             fields[name] = tuple(fields[name])
+        fields["gaps"] = tuple((start, end) for start, end in fields.get("gaps", ()))
         return cls(**fields)

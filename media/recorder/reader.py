@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class Capture:
     started_at: float
     ended_at: float
     interrupted: bool
+    gaps: tuple[tuple[float, float], ...] = ()  # when the service was away and came back, seconds since the epoch
     damaged: set[str] = field(default_factory=set)  # files that were changed after they were written
     _key: bytes = b""
 
@@ -105,11 +107,11 @@ def open_capture(directory: Path, key: bytes) -> Capture:
 def _load(capture: Capture) -> None:
     events: list[CallEvent] = []
     tracks: list[TrackInfo] = []
-    starts: list[float] = []
+    runs: list[tuple[float, float]] = []
     for name in names(capture.directory):
         if EVENTS.fullmatch(name):
             start, end = _load_events(capture, name, events)
-            starts.append(start)
+            runs.append((start, end))
             capture.ended_at = max(capture.ended_at, end)
         elif TRACK.fullmatch(name) and (head := next(capture._read(name), None)) is not None:
             tracks.append(_track(name, head))
@@ -119,7 +121,9 @@ def _load(capture: Capture) -> None:
     for person in (*(track.person for track in capture.tracks), *_joined(capture.events)):
         people.setdefault(person.identity, person)
     capture.people = tuple(people.values())
-    capture.started_at = min(starts)
+    capture.started_at = min(start for start, _ in runs)
+    written = [run for run in runs if run[0] <= run[1]]  # not those that were killed before their first block
+    capture.gaps = tuple((end, start) for (_, end), (start, _) in pairwise(written) if end < start)
 
 
 def _joined(events: tuple[CallEvent, ...]) -> Iterator[Person]:

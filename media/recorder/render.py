@@ -21,7 +21,7 @@ from media.recorder.frames import Transform
 from media.recorder.job import FilmPart, FilmPerson, Poster, RenderJob, RenderResult
 from media.recorder.mix import Mixer, MixTrack
 from media.recorder.spans import intersect, total
-from media.recorder.stage import Stage, snapshot
+from media.recorder.stage import Cards, Stage, snapshot
 from media.recorder.survey import Progress, Survey, survey
 from media.recorder.timeline import Scene, make_timeline, on_screen
 from media.recorder.video import PictureReader, open_picture
@@ -56,7 +56,11 @@ def render(
     scenes = make_timeline(known.people, known.duration, job.width, job.height)
     canvas = Canvas(job.width, job.height)
     speaking = {person.identity: person.speaking for person in known.people}
-    stage = Stage(canvas, scenes, _pictures(known, scenes, transform), speaking, job.title)
+    gaps = intersect(
+        [(start - known.zero, end - known.zero) for start, end in known.capture.gaps], [(0.0, known.duration)]
+    )
+    cards = Cards(job.title, job.gap_text, gaps)
+    stage = Stage(canvas, scenes, _pictures(known, scenes, transform), speaking, cards)
     mixer = Mixer([_mixed(known, number, transform) for number in range(len(known.sounds))])
     output = Path(job.output)
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,6 +85,7 @@ def render(
         not_recorded=job.not_recorded,
         interrupted=known.capture.interrupted,
         warnings=(("damaged",) if damaged else ()) + (("undecodable",) if undecodable else ()),
+        gaps=gaps,
     )
 
 

@@ -35,6 +35,19 @@ class _Place:
     ringed: bool = False
 
 
+@dataclass(frozen=True)
+class Cards:
+    """What is written where nobody is to be seen: the title, or `gap_text` where a gap is why."""
+
+    title: str
+    gap_text: str = ""
+    gaps: Spans = ()
+
+    def text(self, scene: Scene) -> str:
+        why = any(start < scene.end and end > scene.start for start, end in self.gaps)
+        return self.gap_text if why and self.gap_text else self.title
+
+
 class Stage:
     """Ask for moments in rising time. Readers are opened when they are first shown, and let go after the last time."""
 
@@ -44,7 +57,7 @@ class Stage:
         scenes: Sequence[Scene],
         pictures: Mapping[str, Callable[[], PictureReader]],
         speaking: Mapping[str, Spans],
-        title: str,
+        cards: Cards,
     ) -> None:
         self.canvas = canvas
         self._scenes = list(scenes)
@@ -54,7 +67,7 @@ class Stage:
         self._readers: dict[str, PictureReader] = {}
         self._last_shown = {name: spans[-1][1] for name in pictures if (spans := on_screen(scenes, name))}
         self._speaking = speaking
-        self._title = title
+        self._cards = cards
         scale = canvas.height / 720
         self._ring = max(2, even(RING * scale))
         self._corners = labels.corner_mask(max(4, round(CORNER * scale)))
@@ -83,7 +96,8 @@ class Stage:
         whole = Rect(0, 0, self.canvas.width, self.canvas.height)
         self.canvas.fill(whole, _GROUND)
         if not scene.tiles:
-            self.canvas.paste(whole, planes_from(labels.title_card(self._title, whole.width, whole.height)))
+            card = labels.title_card(self._cards.text(scene), whole.width, whole.height)
+            self.canvas.paste(whole, planes_from(card))
         self._places = [
             _Place(
                 tile,

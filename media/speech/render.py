@@ -45,6 +45,9 @@ def to_markdown(transcript: Transcript, language: str, zone: tzinfo | None = Non
     if len(transcript.languages) > 1:
         names = ", ".join(_language_name(language, code) for code in transcript.languages)
         blocks.append(f"**{say(language, 'transcript.languages')}{_colon(language)}** {names}")
+    blocks += [
+        f"**{say(language, 'transcript.gap', start=clock(start), end=clock(end))}**" for start, end in transcript.gaps
+    ]
     if transcript.interrupted:
         blocks.append(f"**{say(language, 'transcript.interrupted')}**")
     blocks += [f"*{say(language, 'transcript.automatic')}*", "---"]

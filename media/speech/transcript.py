@@ -31,6 +31,7 @@ class CallFacts:
     not_recorded: tuple[str, ...] = ()  # said no, or nothing: not a word of theirs is in it
     partly_recorded: tuple[str, ...] = ()  # agreed late or withdrew
     interrupted: bool = False  # the recording broke off, the call went on or nobody knows
+    gaps: tuple[tuple[float, float], ...] = ()  # nothing was recorded then; seconds, as lines have them
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Transcript:
     lines: tuple[Line, ...]
     interrupted: bool = False
     partly_recorded: tuple[str, ...] = ()
+    gaps: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def assemble(facts: CallFacts, tracks: Iterable[Iterable[Line]]) -> Transcript:
         lines=lines,
         interrupted=facts.interrupted,
         partly_recorded=facts.partly_recorded,
+        gaps=facts.gaps,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -328,6 +328,7 @@ class FakeFiles:
 
     tracks: dict[tuple[str, str], FakeSink] = field(default_factory=dict)
     withdrawals: list[str] = field(default_factory=list)
+    consents: dict[str, float] = field(default_factory=dict)  # by person
     closed: bool = False
 
     def track(self, person: Person, identity: str, facts: TrackFacts) -> FakeSink:
@@ -335,8 +336,12 @@ class FakeFiles:
         self.tracks[(identity, facts.sid)] = sink
         return sink
 
-    def withdrawn(self, identity: str) -> None:
-        self.withdrawals.append(identity)
+    def consented(self, person: str, at: float) -> None:
+        self.consents[person] = at
+
+    def withdrawn(self, person: str, identities: Sequence[str], at: float) -> None:
+        self.withdrawals += identities
+        del self.consents[person]
 
     async def close(self) -> None:
         self.closed = True

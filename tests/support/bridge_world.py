@@ -76,7 +76,8 @@ class World:
         await self.start()
 
     async def open_files(self, _folders: object, capture: Capture, _clock: object, _error: object) -> FakeFiles:
-        self.service._folders.create_tracks_key(capture.id)
+        if capture.id not in self.service._folders.capture_ids():
+            self.service._folders.create_tracks_key(capture.id)
         self.files[capture.id] = FakeFiles()
         return self.files[capture.id]
 
@@ -95,6 +96,7 @@ class World:
             "artefacts": [made | {"path": "film.sealed", "details": {}}],
             "duration": 65.0,
             "excerpt": [["Alice", "Good morning."]],
+            "missing_seconds": 0.0,
         }
 
     # Shorthands.

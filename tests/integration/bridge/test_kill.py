@@ -11,13 +11,17 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from livekit import rtc
 
+from palabre.demo.door import Door
 from palabre.demo.homeserver import Account
+from palabre.demo.matrix_user import Message
 from tests.support.deployment import Deployment, Room
-from tests.support.recorded import read_recording
+from tests.support.recorded import Recorded, read_recording
 from tests.support.speakers import Speaker
 
 LONGEST = 1.2  # seconds after a command; on an idle machine it is answered after half of that
+BOTH = ["recording", "transcription"]
 SETTLED = 2.0  # seconds without news before counting
 
 
@@ -76,39 +80,108 @@ async def test_a_meeting_command_that_is_killed_anywhere_makes_one_room_and_one_
     assert all(("✅" in {emoji for _, emoji in alice.reactions(event)}) for event in commands.values())
 
 
+class Kept:
+    """A call of Alice and Bob, both recorded, by the clock of their stamps."""
+
+    def __init__(self, deployment: Deployment, room: Room) -> None:
+        self.deployment = deployment
+        self.room = room
+        self.epoch = time.monotonic()
+        self.speakers = {"alice": Speaker(0, self.epoch), "bob": Speaker(1, self.epoch)}
+        self.doors: dict[str, Door] = {}
+        self.began = 0.0
+
+    async def begin(self) -> None:
+        for name, speaker in self.speakers.items():
+            self.doors[name] = await self.room.door(name)
+            await speaker.join(*await self.doors[name].join("tab"))
+        await self.doors["alice"].capture("recording")
+        self.began = time.monotonic()
+        await self.doors["bob"].consent("yes", "recording")
+
+    async def are_seen(self, number: int) -> None:
+        """Until both are in the call and shown as recorded, by what the relay tells the one of that number."""
+        async with asyncio.timeout(30):
+            while not self._complete(list(self.speakers.values())[number]):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    def _complete(self, speaker: Speaker) -> bool:
+        people = [speaker.room.local_participant, *speaker.room.remote_participants.values()]
+        recorded = [one.attributes.get("palabre.consent.recording") == "yes" for one in people]
+        return speaker.room.connection_state == rtc.ConnectionState.CONN_CONNECTED and recorded == [True, True]
+
+    async def leave(self) -> None:
+        await asyncio.gather(*(speaker.leave() for speaker in self.speakers.values()))
+
+    async def film(self) -> tuple[Recorded, Message]:
+        """What is posted, and the message with it."""
+        video = await self.room.hears("bob", lambda m: m.content.get("msgtype") == "m.video", patience=90.0)
+        message = await self.room.hears("bob", lambda m: m.body.startswith("Recording of the call"))
+        assert message.thread == video.thread
+        content = await self.room.people["bob"].download(video)
+        return await asyncio.to_thread(read_recording, content), message
+
+    async def is_posted_once(self) -> None:
+        await asyncio.sleep(SETTLED)
+        assert sum(m.content.get("msgtype") == "m.video" for m in self.room.said("bob")) == 1
+
+
 @pytest.mark.timeout(240)
-async def test_a_recording_that_is_killed_is_posted_after_the_restart_and_marked_interrupted(
+async def test_a_recording_that_is_killed_goes_on_when_its_people_are_back(
     deployment: Deployment, make_room: Callable[..., Any]
 ) -> None:
     await deployment.start()
-    room: Room = await make_room("alice", "bob")
-    epoch = time.monotonic()
-    alice, bob = Speaker(0, epoch), Speaker(1, epoch)
-    doors = {name: await room.door(name) for name in ("alice", "bob")}
-    await alice.join(*await doors["alice"].join("tab"))
-    await bob.join(*await doors["bob"].join("tab"))
-    await doors["alice"].capture("recording")
-    began = time.monotonic()
-    await doors["bob"].consent("yes", "recording")
+    kept = Kept(deployment, await make_room("alice", "bob"))
+    await kept.begin()
+    await asyncio.sleep(5.0)
+    killed = time.monotonic()
+    await deployment.kill()
+    await deployment.start()
+    returned = time.monotonic()
+    await asyncio.gather(kept.are_seen(0), kept.are_seen(1))
+    print(f"away for {returned - killed:.1f} s, everybody back {time.monotonic() - returned:.1f} s later")
+    state = await kept.doors["alice"].state()
+    assert state["capture"]["recording"]["since"] < time.time() - (time.monotonic() - kept.began) + 1.0
+    await asyncio.sleep(5.0)
+    await kept.doors["alice"]._ask("DELETE", f"/api/meetings/{kept.doors['alice'].meeting}/capture", {"kinds": BOTH})
+    ended = time.monotonic()
+    film, message = await kept.film()
+    assert film.duration == pytest.approx(ended - kept.began, abs=1.0)
+    assert "interrupted" not in message.body
+    assert "the service was restarted meanwhile" in message.body
+    away = (killed - kept.began, returned - kept.began)
+    for person in (0, 1):
+        before = [at for at, _ in film.stamps[person] if at < away[0] + 1.0]
+        after = [at for at, _ in film.stamps[person] if at > away[1] - 1.0]
+        assert before[-1] > away[0] - 2.0, "at most two seconds are lost"
+        assert after, "and the rest is there"
+        assert film.duration - after[-1] < 2.0
+        assert not [at for at, _ in film.stamps[person] if away[0] + 1.0 < at < away[1] - 0.5]
+    await kept.leave()
+    await kept.is_posted_once()
+
+
+@pytest.mark.timeout(240)
+async def test_a_recording_whose_people_do_not_come_back_is_posted_and_marked_interrupted(
+    deployment: Deployment, make_room: Callable[..., Any]
+) -> None:
+    deployment.settings["bridge"]["return_seconds"] = 5
+    await deployment.start()
+    kept = Kept(deployment, await make_room("alice", "bob"))
+    await kept.begin()
     await asyncio.sleep(7.0)
     await deployment.kill()
-    recorded = time.monotonic() - began
+    recorded = time.monotonic() - kept.began
+    await kept.leave()
     await deployment.start()
+    await kept.room.hears("bob", lambda m: m.body.startswith("The recording has stopped"))
     await asyncio.sleep(chance_of_work())
     await deployment.kill()  # once more, most likely while the film is made
     await deployment.start()
-
-    video = await room.hears("bob", lambda message: message.content.get("msgtype") == "m.video", patience=90.0)
-    film = await asyncio.to_thread(read_recording, await room.people["bob"].download(video))
+    film, message = await kept.film()
     assert recorded - 2.0 <= film.duration <= recorded + 1.0
     assert set(film.stamps) == {0, 1}
-    message = await room.hears("bob", lambda m: m.body.startswith("Recording of the call"))
     assert "interrupted by a failure" in message.body
-    assert message.thread == video.thread
-
-    # Nobody is recorded any more, and the call itself goes on for those who come back.
-    state = await doors["alice"].state()
+    state = await kept.doors["alice"].state()
     assert state["capture"] == {"recording": None, "transcription": None}
-    await asyncio.gather(alice.leave(), bob.leave())
-    await asyncio.sleep(SETTLED)
-    assert sum(m.content.get("msgtype") == "m.video" for m in room.said("bob")) == 1
+    await kept.is_posted_once()

@@ -115,11 +115,12 @@ async def test_a_folder_that_a_crash_kept_out_of_the_database_is_removed(bridge_
 async def test_a_recording_that_a_crash_ended_before_its_folder_was_made_is_said_to_be_empty(
     bridge_world: World,
 ) -> None:
-    await bridge_world.join(ALICE)
+    room, _ = await bridge_world.join(ALICE)
     await bridge_world.command("record")
     (capture,) = bridge_world.files
     bridge_world.service._folders.delete_tracks(capture)
     await bridge_world.restart()
+    bridge_world.relay.finish(room)  # nobody came back
     await bridge_world.until_states("posted")
     assert bridge_world.jobs == []
 

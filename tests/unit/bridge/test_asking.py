@@ -113,8 +113,8 @@ async def test_whoever_was_asked_before_a_crash_is_not_asked_again_after_it(brid
     await bridge_world.command("record")
     call = await bridge_world.call()
     contents = await bridge_world.service.captures._posts.contents(call.id, 0.0)
-    assert [person for content in contents for person in asked_in(content, Kind.RECORDING)] == [BOB]
-    assert not [person for content in contents for person in asked_in(content, Kind.TRANSCRIPTION)]
+    assert asked_in(contents, [Kind.RECORDING]) == {BOB}
+    assert asked_in(contents, [Kind.TRANSCRIPTION]) == set()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

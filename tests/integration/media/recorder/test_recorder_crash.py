@@ -77,9 +77,12 @@ def test_a_capture_that_goes_on_after_a_crash_is_one_film_with_a_hole(tmp_path):
     first = record(tmp_path / "c", key, Meeting((guest,), 3.0, close=False))
     assert open_capture(tmp_path / "c", key).interrupted
     record(tmp_path / "c", key, Meeting((guest,), 3.0, starts_at=8.0))
-    result = render(
-        RenderJob(str(tmp_path / "c"), str(tmp_path / "o"), first.zero, **SMALL), capture_key=key, output_key=key
-    )
+    job = RenderJob(str(tmp_path / "c"), str(tmp_path / "o"), first.zero, gap_text="The service was away", **SMALL)
+    result = render(job, capture_key=key, output_key=key)
+    assert not result.interrupted
+    ((begins, ends),) = result.gaps
+    assert begins <= 3.5
+    assert ends == pytest.approx(8.0, abs=0.5)
     sound = film.listen(film.whole(result, key))
     assert result.duration == pytest.approx(11.0, abs=0.2)
     for start, end, heard in ((0.5, 2.5, True), (3.5, 7.5, False), (8.5, 10.5, True)):

@@ -6,7 +6,7 @@ from av.video.frame import VideoFrame
 from media.recorder import labels
 from media.recorder.canvas import Canvas, yuv
 from media.recorder.layout import Rect
-from media.recorder.stage import Stage, snapshot
+from media.recorder.stage import Cards, Stage, snapshot
 from media.recorder.timeline import Scene, Tile
 
 W, H = 640, 360
@@ -27,11 +27,14 @@ class Reader:
         return self.picture if at >= self.since else None
 
 
+NO_CARDS = Cards("")
+
+
 def tile(identity, rect, video=None):
     return Tile(identity, identity.title(), rect, video, screen=False, muted=False)
 
 
-def stage(scenes, readers=None, speaking=None, title=""):
+def stage(scenes, readers=None, speaking=None, cards=NO_CARDS):
     opened: list[str] = []
 
     def opener(name):
@@ -41,7 +44,7 @@ def stage(scenes, readers=None, speaking=None, title=""):
 
         return make
 
-    made = Stage(Canvas(W, H), scenes, {name: opener(name) for name in readers or {}}, speaking or {}, title)
+    made = Stage(Canvas(W, H), scenes, {name: opener(name) for name in readers or {}}, speaking or {}, cards)
     return made, opened
 
 
@@ -103,7 +106,7 @@ def test_nothing_of_a_scene_is_left_in_the_next():
 
 
 def test_while_nobody_is_there_the_title_is_shown():
-    made, _ = stage([Scene(0.0, 1.0, ())], title="Comité de pilotage")
+    made, _ = stage([Scene(0.0, 1.0, ())], cards=Cards("Comité de pilotage"))
     made.draw(0.0)
     assert int(made.canvas.planes[0].max()) > 120
 
@@ -114,3 +117,14 @@ def test_a_snapshot_has_the_colours_of_the_canvas():
     image = snapshot(canvas, 160)
     assert image.size == (160, 90)
     assert np.abs(np.asarray(image)[40, 80].astype(int) - (200, 30, 40)).max() <= 3
+
+
+def test_where_nobody_is_because_the_service_was_away_that_is_written_and_not_the_title():
+    nobody, away, nobody_again = Scene(0.0, 2.0, ()), Scene(4.0, 9.0, ()), Scene(9.0, 12.0, ())
+    cards = Cards("Budget", "The service was away", ((4.2, 8.9),))
+    assert [cards.text(scene) for scene in (nobody, away, nobody_again)] == ["Budget", "The service was away", "Budget"]
+    made, _ = stage([nobody, away], cards=cards)
+    made.draw(1.0)
+    title = made.canvas.planes[0].copy()
+    made.draw(5.0)
+    assert (made.canvas.planes[0] != title).any()

@@ -77,6 +77,14 @@ def test_an_interrupted_an_empty_and_a_partly_recorded_call_say_so(language):
     assert len({paragraph for paragraph in told.split("\n\n") if paragraph not in whole}) >= 4
 
 
+@pytest.mark.parametrize("language", ["fr", "de", "en"])
+def test_a_gap_is_said_with_its_times(language):
+    told = to_markdown(replace(meeting(), gaps=((65.0, 90.0), (3600.0, 3661.0))), language, PARIS)
+    for time in ("01:05", "01:30", "1:00:00", "1:01:01"):
+        assert time in told
+    assert json.loads(to_json(replace(meeting(), gaps=((65.0, 90.0),))))["gaps"] == [[65.0, 90.0]]
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_is_only_text_in_markdown(name):
     rendered = to_markdown(meeting(name, text=name, title=name), "en", PARIS)
