@@ -25,6 +25,7 @@ from appservice.dispatch import Dispatch
 from appservice.endpoint import Endpoint
 from appservice.errors import StartError
 from appservice.events import as_object, as_text
+from appservice.federation.homeservers import Homeservers
 from appservice.files import Files
 from appservice.identity import Identity
 from appservice.inbox import Inbox
@@ -60,7 +61,15 @@ class Bot:
     deliver what waited as soon as all is ready. `stop()` before the tasks and the database end.
     """
 
-    def __init__(self, settings: AppserviceSettings, database: Database, *, clock: Clock, tasks: Supervisor) -> None:
+    def __init__(
+        self,
+        settings: AppserviceSettings,
+        database: Database,
+        homeservers: Homeservers,
+        *,
+        clock: Clock,
+        tasks: Supervisor,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._tasks = tasks
@@ -80,7 +89,7 @@ class Bot:
         self._rooms = Rooms(settings, self._api, self._store)
         self._widgets = Widgets(self._api, self._store, user)
         self._membership = MembershipCheck(settings, self._session)
-        self._dispatch = Dispatch(settings, self._store, self._rooms, self._encryption, self._sender)
+        self._dispatch = Dispatch(settings, self._store, self._rooms, self._encryption, self._sender, homeservers)
         self._worker = Worker(
             self._inbox,
             self._dispatch.take_event,

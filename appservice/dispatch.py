@@ -17,6 +17,8 @@ from appservice import commands
 from appservice.acl import SERVER_ACL
 from appservice.crypto import Encryption
 from appservice.events import RoomEvent, TextMessage, as_id, as_object, read_text
+from appservice.federation.homeservers import Homeservers
+from appservice.federation.names import server_of
 from appservice.rooms import Rooms
 from appservice.roomstore import MEMBER, RoomStore
 from appservice.seams import (
@@ -62,13 +64,20 @@ class Dispatch:
     handler: CommandHandler
 
     def __init__(
-        self, settings: AppserviceSettings, store: RoomStore, rooms: Rooms, encryption: Encryption, sender: Sender
+        self,
+        settings: AppserviceSettings,
+        store: RoomStore,
+        rooms: Rooms,
+        encryption: Encryption,
+        sender: Sender,
+        homeservers: Homeservers,
     ) -> None:
         self._settings = settings
         self._store = store
         self._rooms = rooms
         self._encryption = encryption
         self._sender = sender
+        self._homeservers = homeservers
 
     async def take_event(self, event: RoomEvent) -> bool:
         """In the homeserver's order. True when `take_message` is to have it, in its room's order."""
@@ -208,6 +217,13 @@ class Dispatch:
             log.info("an invitation could not be answered", room=loggable(event.room_id), errcode=problem.errcode)
 
     async def _answer_invitation(self, event: RoomEvent) -> None:
+        server = server_of(event.sender)
+        await self._homeservers.seen(server)
+        try:
+            await self._homeservers.require(server)
+        except CallerError as refusal:
+            await self._rooms.leave(event.room_id, say_error(self._language, refusal))
+            return
         if self._settings.may_invite(event.sender):
             await self._rooms.join(event.room_id, event.sender)
             return

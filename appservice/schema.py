@@ -58,3 +58,44 @@ async def _kept_types(connection: Connection, _scheme: Scheme) -> None:
 
 upgrade_table.register(_first, description="Inbox, room state, sent messages, secrets")
 upgrade_table.register(_kept_types, description="Which types of room state are kept")
+
+
+# Homeservers by name, in small letters. `revision` grows with every decision: the running service finds by it what the
+# command line changed.
+_HOMESERVERS = (
+    """CREATE TABLE matrix_homeserver (
+        name          TEXT PRIMARY KEY,
+        own           BOOLEAN NOT NULL DEFAULT false,
+        level         TEXT,              -- open, join, refuse; null: as the settings say
+        listed        BOOLEAN NOT NULL DEFAULT false,  -- an admin added or allowed it
+        note          TEXT NOT NULL DEFAULT '',
+        address       TEXT NOT NULL DEFAULT '',
+        fingerprint   TEXT NOT NULL DEFAULT '',
+        authority     TEXT NOT NULL DEFAULT '',
+        signing_key   TEXT NOT NULL DEFAULT '',
+        first_seen    DOUBLE PRECISION NOT NULL,
+        last_seen     DOUBLE PRECISION,
+        decided_at    DOUBLE PRECISION,
+        checked_at    DOUBLE PRECISION,
+        failing_since DOUBLE PRECISION,
+        observed      TEXT NOT NULL DEFAULT '{}',  -- JSON, appservice.federation.survey
+        revision      BIGINT NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX matrix_homeserver_revision ON matrix_homeserver (revision)",
+    """CREATE TABLE matrix_confirmation (
+        sender     TEXT PRIMARY KEY,     -- one command at a time waits for its code
+        room_id    TEXT NOT NULL,
+        command    TEXT NOT NULL,        -- JSON: the words of the command
+        code_hash  TEXT NOT NULL,        -- keyed, over all of it: appservice.confirmations
+        expires_at DOUBLE PRECISION NOT NULL,
+        attempts   INTEGER NOT NULL DEFAULT 0
+    )""",
+)
+
+
+async def _homeservers(connection: Connection, _scheme: Scheme) -> None:
+    for statement in _HOMESERVERS:
+        await connection.execute(statement)
+
+
+upgrade_table.register(_homeservers, description="Homeservers, and codes that confirm what is decided about them")

@@ -8,8 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Awaitable, Callable
 
+from appservice.federation.names import server_of
 from bridge import access
 from bridge.call_store import CallStore
+from bridge.homeserver_policy import HomeserverPolicy
 from bridge.meetings import MeetingStore
 from bridge.room_questions import RoomQuestions
 from bridge.settings import RoomPolicy
@@ -30,12 +32,14 @@ class CallAdmission:
         meetings: MeetingStore,
         calls: CallStore,
         policy: RoomPolicy,
+        homeservers: HomeserverPolicy,
         ready: Callable[[], Awaitable[object]],
     ) -> None:
         self._rooms = rooms
         self._meetings = meetings
         self._calls = calls
         self._policy = policy
+        self._homeservers = homeservers
         self._ready = ready
 
     async def admit(self, grants: Grants) -> Grants:
@@ -58,6 +62,7 @@ class CallAdmission:
         meeting = await self._meetings.get(call.meeting)
         view = None
         if person.user_id is not None:
+            await self._homeservers.require_join(server_of(person.user_id))
             view = await self._rooms.view(meeting.room, person.user_id)
         may = access.person_in(person, view, call.mode, self._policy)
         return dataclasses.replace(

@@ -28,6 +28,7 @@ from bridge.command_log import CommandLog
 from bridge.command_rules import require_device, require_fresh
 from bridge.consent_commands import BOTH, ConsentCommands, Written
 from bridge.consent_store import Kind
+from bridge.homeserver_policy import HomeserverPolicy
 from bridge.meetings import Meeting, MeetingStore, clean_title
 from bridge.modes import MODE_AUTO, MODE_END_TO_END, MODE_SERVER, ROOM_MODES
 from bridge.people import Person, matrix_person
@@ -56,6 +57,7 @@ class Commands:
         settings: BridgeSettings,
         matrix: MatrixPort,
         relay: RelayControl,
+        homeservers: HomeserverPolicy,
         meetings: MeetingStore,
         calls: CallStore,
         captures: Captures,
@@ -66,6 +68,7 @@ class Commands:
         self._settings = settings
         self._matrix = matrix
         self._relay = relay
+        self._homeservers = homeservers
         self._meetings = meetings
         self._calls = calls
         self._captures = captures
@@ -127,6 +130,7 @@ class Commands:
 
     async def _call(self, command: Command) -> None:
         view = await self._matrix.view(command.room_id, command.sender)
+        await self._homeservers.require_open(access.server_of(command.sender))
         access.require_call(view, self._settings.policy)
         meeting = await self._meetings.for_room(
             command.room_id,

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from appservice.federation.names import server_of
 from appservice.seams import MatrixPort, RoomView
 from bridge import access
 from bridge.access import Permissions
 from bridge.call_store import Call, CallStore
 from bridge.calls import Calls
+from bridge.homeserver_policy import HomeserverPolicy
 from bridge.meetings import Meeting, MeetingStore
 from bridge.modes import (
     MODE_AUTO,
@@ -24,7 +26,7 @@ from bridge.modes import (
     shown_mode,
 )
 from bridge.openid import OpenIdVerifier
-from bridge.people import guest_person, identity_of, matrix_person, rtc_identity
+from bridge.people import Person, guest_person, identity_of, matrix_person, rtc_identity
 from bridge.sessions import Proof, Session, SessionStore
 from bridge.settings import BridgeSettings
 from bridge.tokens import mint_join_token
@@ -76,6 +78,7 @@ class Entrance:
         settings: BridgeSettings,
         matrix: MatrixPort,
         openid: OpenIdVerifier,
+        homeservers: HomeserverPolicy,
         sessions: SessionStore,
         meetings: MeetingStore,
         store: CallStore,
@@ -86,6 +89,7 @@ class Entrance:
         self._settings = settings
         self._matrix = matrix
         self._openid = openid
+        self._homeservers = homeservers
         self._sessions = sessions
         self._meetings = meetings
         self._store = store
@@ -120,6 +124,8 @@ class Entrance:
         session.require(meeting_id)
         meeting = await self._meetings.get(meeting_id)
         user_id = session.person.user_id
+        if user_id is not None:
+            await self._homeservers.require_join(server_of(user_id))
         room = await self._matrix.view(meeting.room, user_id or self._matrix.user_id)
         access.require_bot(room)
         view = None if user_id is None else room
@@ -147,7 +153,7 @@ class Entrance:
         meeting, encrypted = standing.meeting, standing.encrypted
         if standing.call is None:
             if standing.view is not None:
-                access.require_call(standing.view, self._settings.policy)
+                await self._require_call(standing.view, session.person)
             call = await self._calls.open(meeting, opened_mode(meeting.mode, way, encrypted=encrypted))
         else:
             call = await self._calls.open(meeting, standing.call.mode)
@@ -162,11 +168,17 @@ class Entrance:
             self._settings.livekit.url, token, identity, session.person.name, call.mode, standing.may, service_url
         )
 
+    async def _require_call(self, view: RoomView, person: Person) -> None:
+        """May this member open a call that is not running yet: by their homeserver, and by the room?"""
+        if person.user_id is not None:
+            await self._homeservers.require_open(server_of(person.user_id))
+        access.require_call(view, self._settings.policy)
+
     async def _meeting_of(self, view: RoomView, user_id: UserId) -> Meeting:
         found = await self._meetings.of_room(view.room_id)
         if found is not None:
             return found
-        access.require_call(view, self._settings.policy)
+        await self._require_call(view, matrix_person(user_id))
         return await self._meetings.for_room(
             view.room_id,
             title=view.name,

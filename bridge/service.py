@@ -1,12 +1,14 @@
 """The face of the package: builds its parts, starts and ends them, and gives palabre and web what they plug in.
 
-`admission` and `listener` go into the relay, `commands` into the bot; web calls `entrance`, `focus` and `conference`.
+`admission` and `listener` go into the relay, `commands` into the bot, `homeserver_listener` to whoever watches
+homeservers; web calls `entrance`, `focus` and `conference`.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+from appservice.federation.client import FederationClient
 from appservice.seams import MatrixPort
 from bridge.admission import CallAdmission
 from bridge.artefact_store import ArtefactStore
@@ -24,7 +26,7 @@ from bridge.consent_store import ConsentStore
 from bridge.entrance import Entrance
 from bridge.files import Folders, master_key, open_journals
 from bridge.focus import Focus
-from bridge.homeserver_policy import SettingsPolicy
+from bridge.homeserver_policy import HomeserverPolicy, RefusedLeave
 from bridge.jobs import run_worker
 from bridge.meetings import MeetingStore
 from bridge.openid import OpenIdVerifier
@@ -36,7 +38,6 @@ from media.recorder.errors import CaptureError
 from media.relay.seams import RelayControl
 from palabre.base.clock import Clock
 from palabre.base.database import Database
-from palabre.base.http import OutboundHttp
 from palabre.base.tasks import Supervisor
 
 
@@ -55,7 +56,8 @@ class BridgeService:
         matrix: MatrixPort,
         relay: RelayControl,
         *,
-        http: OutboundHttp,
+        federation: FederationClient,
+        homeservers: HomeserverPolicy,
         clock: Clock,
         tasks: Supervisor,
         worker: RunWorker = run_worker,
@@ -123,15 +125,26 @@ class BridgeService:
         )
         ready = self._recovered.wait
         rooms = RoomQuestions(matrix, settings)
-        self.admission = CallAdmission(rooms, meetings, store, settings.policy, ready)
+        self.admission = CallAdmission(rooms, meetings, store, settings.policy, homeservers, ready)
         self.commands = Commands(
-            settings, matrix, relay, meetings, store, self.captures, CommandLog(database, clock), ready, clock
+            settings,
+            matrix,
+            relay,
+            homeservers,
+            meetings,
+            store,
+            self.captures,
+            CommandLog(database, clock),
+            ready,
+            clock,
         )
-        openid = OpenIdVerifier(settings.openid, http, clock)
+        self.homeserver_listener = RefusedLeave(homeservers, store, relay)
+        openid = OpenIdVerifier(homeservers, federation)
         sessions = SessionStore(database, clock, settings.session_ttl)
-        self.entrance = Entrance(settings, matrix, openid, sessions, meetings, store, self.listener, clock, ready)
-        policy = SettingsPolicy(settings.openid)
-        self.focus = Focus(settings, rooms, openid, policy, meetings, store, self.listener, clock, ready)
+        self.entrance = Entrance(
+            settings, matrix, openid, homeservers, sessions, meetings, store, self.listener, clock, ready
+        )
+        self.focus = Focus(settings, rooms, openid, homeservers, meetings, store, self.listener, clock, ready)
         self.conference = Conference(self.entrance, store, self.captures, clock, settings.focus_url)
 
     async def start(self) -> None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ValidationError
 
 import appservice.schema
+from appservice.federation.settings import HomeserverSettings
 from appservice.identity import stored_recovery_key
 from appservice.settings import AppserviceSettings
 from bridge.settings import BridgeSettings
@@ -78,6 +79,22 @@ def appservice_settings(settings: Settings) -> AppserviceSettings:
             "language": settings.language,
         },
         settings.appservice,
+    )
+
+
+def homeserver_settings(settings: Settings) -> HomeserverSettings:
+    """`bridge.openid` says the same things in an older place, where they still count."""
+    openid = bridge_settings(settings).openid
+    return _section(
+        HomeserverSettings,
+        "homeservers",
+        {
+            "own": settings.server_name,
+            "servers": [{"name": server.name, "url": str(server.url)} for server in openid.servers],
+            "allowed": openid.allowed,
+            "allow_private": openid.allow_private,
+        },
+        settings.homeservers,
     )
 
 

@@ -16,6 +16,9 @@ from aiohttp import web as http_server
 import appservice.schema
 import bridge.schema
 from appservice.bot import Bot
+from appservice.federation.homeservers import Homeservers
+from appservice.federation.opening import open_federation
+from bridge.homeserver_policy import StoredPolicy
 from bridge.service import BridgeService
 from media.relay.relay import Relay
 from media.relay.service import REQUEST_LINE
@@ -26,7 +29,14 @@ from palabre.base.http import OutboundHttp
 from palabre.base.tasks import Supervisor
 from palabre.doctor import examine_disk
 from palabre.health import Check, Finding, HealthServer, LoopWatch
-from palabre.packages import appservice_settings, bridge_settings, relay_settings, speech_finding, web_settings
+from palabre.packages import (
+    appservice_settings,
+    bridge_settings,
+    homeserver_settings,
+    relay_settings,
+    speech_finding,
+    web_settings,
+)
 from palabre.settings import Settings
 from web.app import mount
 
@@ -49,6 +59,7 @@ class Service:
         self.relay: Relay
         self.bot: Bot
         self.bridge: BridgeService
+        self.homeservers: Homeservers
         self.port = 0
         self._pool: Database
         self._http: OutboundHttp
@@ -73,14 +84,23 @@ class Service:
 
     async def _start_parts(self, matrix_tables: Database, bridge_tables: Database) -> None:
         settings = self._settings
-        bridging = bridge_settings(settings)
-        asked = [str(server.url) for server in bridging.openid.servers]  # may be at a private address: settings say so
-        self._http = OutboundHttp(allow_private=bridging.openid.allow_private, trusted=asked)
+        federation = open_federation(homeserver_settings(settings), matrix_tables, self._clock)
+        self._http, self.homeservers = federation.http, federation.homeservers
         self.relay = Relay(relay_settings(settings), clock=self._clock, tasks=self._tasks)
-        self.bot = Bot(appservice_settings(settings), matrix_tables, clock=self._clock, tasks=self._tasks)
-        self.bridge = BridgeService(
-            bridging, bridge_tables, self.bot, self.relay, http=self._http, clock=self._clock, tasks=self._tasks
+        self.bot = Bot(
+            appservice_settings(settings), matrix_tables, self.homeservers, clock=self._clock, tasks=self._tasks
         )
+        self.bridge = BridgeService(
+            bridge_settings(settings),
+            bridge_tables,
+            self.bot,
+            self.relay,
+            federation=federation.client,
+            homeservers=StoredPolicy(self.homeservers),
+            clock=self._clock,
+            tasks=self._tasks,
+        )
+        self.homeservers.listener = self.bridge.homeserver_listener
         self.relay.plug(admission=self.bridge.admission, listener=self.bridge.listener)
         self.bot.plug(self.bridge.commands)
         self.health = HealthServer(self._watch, self._checks())
@@ -93,6 +113,7 @@ class Service:
             raise
         await self.bridge.start()
         self._tasks.spawn("event loop watch", self._watch.run())
+        self._tasks.spawn("homeserver decisions", self.homeservers.watch())
         await self.health.start(settings.monitoring.host, settings.monitoring.port)
         log.info("ready", version=__version__, port=self.port, monitoring=self.health.port)
 

@@ -1,8 +1,8 @@
 """The settings of a deployment: one YAML file, environment variables above it, secrets also from files.
 
 What people write here is said once (`server_name`, `public_url`); `packages.py` derives from it what packages need.
-The sections `appservice`, `relay`, `bridge`, `speech` and `web` go to the package of that name, which refuses keys it
-does not know, as this module does.
+The sections `appservice`, `homeservers`, `relay`, `bridge`, `speech` and `web` go to the package of that name, which
+refuses keys it does not know, as this module does.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     media: MediaPorts = MediaPorts()
     secrets: Secrets
     appservice: dict[str, Any] = Field(default_factory=dict)
+    homeservers: dict[str, Any] = Field(default_factory=dict)
     relay: dict[str, Any] = Field(default_factory=dict)
     bridge: dict[str, Any] = Field(default_factory=dict)
     speech: dict[str, Any] = Field(default_factory=dict)

@@ -57,6 +57,17 @@ class Answer:
             raise PeerError("the answer is not JSON") from error
 
 
+Tls = ssl.SSLContext | aiohttp.Fingerprint
+
+
+@dataclass(frozen=True)
+class _Trust:
+    """What is taken on the operator's word for one address: that it may be called, and who must answer there."""
+
+    address: bool = False
+    tls: Tls | None = None
+
+
 class _AddressRefusedError(OSError):
     """Raised where aiohttp opens its socket; the text has no address, so that several of them read the same."""
 
@@ -123,12 +134,16 @@ class OutboundHttp:
         server_name: str | None = None,
         redirects: int = MAX_REDIRECTS,
         max_bytes: int | None = None,
+        trusted: bool = False,
+        tls: Tls | None = None,
     ) -> Answer:
         """Ask once and read the whole answer, whatever its status.
 
         `server_name` is what the certificate must name and the Host header says where that is not the URL's host: a
         Matrix server found through an SRV record. Redirects are followed for GET alone, never from https to http, and
         without the headers once they lead to another origin; with `redirects` 0 the redirect itself is the answer.
+        `trusted`: somebody who runs the service gave this address, as those of the settings. `tls`: what the
+        certificate is checked against instead of the machine's authorities; both end with the first redirect.
 
         Raises `OutboundRefusedError`, `OutboundFailedError`, or `PeerError` for an answer that is too long or leads
         nowhere.
@@ -143,6 +158,7 @@ class OutboundHttp:
                     server_name,
                     redirects if method == "GET" else 0,
                     max_bytes or self._max_bytes,
+                    _Trust(trusted, tls),
                 )
         except (PeerError, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             outcome, declared = _declare(error)
@@ -160,9 +176,10 @@ class OutboundHttp:
         server_name: str | None,
         redirects: int,
         max_bytes: int,
+        trust: _Trust,
     ) -> Answer:
         for remaining in range(redirects, -1, -1):
-            answer = await self._ask(method, url, headers, body, server_name, max_bytes)
+            answer = await self._ask(method, url, headers, body, server_name, max_bytes, trust)
             if not redirects or answer.status not in _REDIRECTS:
                 return answer
             if not remaining:
@@ -171,7 +188,7 @@ class OutboundHttp:
             if url.scheme == "https" and target.scheme == "http":
                 raise PeerError("the answer leads from https to http")
             if (target.scheme, target.raw_host, target.port) != (url.scheme, url.raw_host, url.port):
-                headers, server_name = {}, None
+                headers, server_name, trust = {}, None, _Trust()
             url = target
         raise PeerError(f"the answer leads elsewhere more than {redirects} times")
 
@@ -183,13 +200,20 @@ class OutboundHttp:
         body: Mapping[str, Any],
         server_name: str | None,
         max_bytes: int,
+        trust: _Trust,
     ) -> Answer:
-        session = self._choose(url)
+        session = self._open if trust.address else self._choose(url)
         named = _parse(f"https://{server_name}") if server_name else None
         sent = {**headers, "Host": named.raw_authority} if named else dict(headers)
         certificate_name = named.raw_host if named else None
         async with session.request(
-            method, url, headers=sent, allow_redirects=False, server_hostname=certificate_name, **body
+            method,
+            url,
+            headers=sent,
+            allow_redirects=False,
+            server_hostname=certificate_name,
+            ssl=trust.tls or True,
+            **body,
         ) as response:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise PeerError("the answer is compressed, which was not asked for")
@@ -202,6 +226,33 @@ class OutboundHttp:
         if (reason := self._rules.refuse_url(url)) is not None:
             raise OutboundRefusedError(reason)
         return self._guarded
+
+    async def certificate(self, host: str, port: int, server_name: str, *, trusted: bool = False) -> bytes:
+        """The certificate that is shown for `server_name` there, in DER, whether it is any good or not.
+
+        For telling an operator what is wrong with it; nothing is sent. Raises as `request`.
+        """
+        if not trusted and (reason := self._rules.refuse_url(_parse(f"https://{host}:{port}"))) is not None:
+            raise OutboundRefusedError(reason)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._shown(host, port, server_name, trusted)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _declare(error)[1] from error
+
+    async def _shown(self, host: str, port: int, server_name: str, trusted: bool) -> bytes:
+        resolver = self._resolver or aiohttp.ThreadedResolver()
+        address = str((await resolver.resolve(host.strip("[]"), port, socket.AF_UNSPEC))[0]["host"])
+        if not trusted and (reason := self._rules.refuse_address(address)) is not None:
+            raise OutboundRefusedError(reason)
+        look = ssl.create_default_context()
+        look.check_hostname, look.verify_mode = False, ssl.CERT_NONE
+        _, writer = await asyncio.open_connection(address, port, ssl=look, server_hostname=server_name)
+        try:
+            shown: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            return shown or b""
+        finally:
+            writer.transport.abort()
 
     async def close(self) -> None:
         """End the connections that are open."""

@@ -16,6 +16,8 @@ import pytest
 from aiohttp import web
 
 from appservice.bot import Bot
+from appservice.federation.homeservers import Homeservers
+from appservice.federation.settings import HomeserverSettings
 from appservice.schema import upgrade_table
 from appservice.seams import Command, ConsentEvent, MembershipChange, RoomChange
 from appservice.settings import AppserviceSettings
@@ -66,11 +68,14 @@ class RunningBot:
         self.handler = NotingHandler()
         self._database_url = database_url or f"sqlite:///{folder}/bot.db"
         self._port = port
+        self.homeserver_settings: dict[str, Any] = {}
 
     async def start(self) -> None:
         self.tasks = Supervisor()
         self._pool, (self.database,) = await open_database(self._database_url, [upgrade_table])
-        self.bot = Bot(self.settings, self.database, clock=SystemClock(), tasks=self.tasks)
+        known = HomeserverSettings(own=self.settings.server_name, **self.homeserver_settings)
+        self.homeservers = Homeservers(known, self.database, SystemClock())
+        self.bot = Bot(self.settings, self.database, self.homeservers, clock=SystemClock(), tasks=self.tasks)
         self.handler.bot = self.bot
         self.bot.plug(self.handler)
         app = web.Application()

@@ -13,21 +13,34 @@ from typing import Any
 
 import pytest
 
+import appservice.schema
 import bridge.schema
 import bridge.service
+from appservice.federation.opening import open_federation
+from appservice.federation.settings import HomeserverSettings
 from appservice.seams import Command, ConsentEvent, SendingDevice
 from bridge.call_store import Call
 from bridge.capture_store import Capture
+from bridge.homeserver_policy import StoredPolicy
 from bridge.people import Person, guest_person, matrix_person
 from bridge.service import BridgeService
 from palabre.base.clock import ManualClock
 from palabre.base.database import Database, open_database
 from palabre.base.errors import CallerError
-from palabre.base.http import OutboundHttp
 from palabre.base.ids import EventId, MeetingId, RoomId, UserId
 from palabre.base.sealed import write_sealed
 from palabre.base.tasks import Supervisor
-from tests.support.bridge_fakes import ALICE, BOB, ROOM, FakeFiles, FakeMatrix, FakeRelay, bridge_settings, track
+from tests.support.bridge_fakes import (
+    ALICE,
+    BOB,
+    ROOM,
+    SERVER,
+    FakeFiles,
+    FakeMatrix,
+    FakeRelay,
+    bridge_settings,
+    track,
+)
 
 LONGEST_WAIT = 30.0  # seconds; a test that needs it has failed: a busy machine takes 3 to write one traceback
 
@@ -37,6 +50,7 @@ class World:
         self.folder = folder
         self.database_url = database_url or f"sqlite:///{folder / 'bridge.db'}"
         self.settings = bridge_settings(folder, **changes)
+        self.homeserver_settings: dict[str, Any] = {}
         self.clock = ManualClock()
         self.matrix = FakeMatrix()
         self.relay = FakeRelay()
@@ -48,25 +62,30 @@ class World:
         self._events = 0
 
     async def start(self) -> None:
-        self._pool, (self.database,) = await open_database(self.database_url, [bridge.schema.upgrade_table])
+        tables = [bridge.schema.upgrade_table, appservice.schema.upgrade_table]
+        self._pool, (self.database, self.matrix_tables) = await open_database(self.database_url, tables)
         self._tasks = Supervisor()
-        self._http = OutboundHttp()
+        settings = HomeserverSettings(own=SERVER, **self.homeserver_settings)
+        self._federation = open_federation(settings, self.matrix_tables, self.clock)
+        self.homeservers = self._federation.homeservers
         self.service = BridgeService(
             self.settings,
             self.database,
             self.matrix,
             self.relay,
-            http=self._http,
+            federation=self._federation.client,
+            homeservers=StoredPolicy(self._federation.homeservers),
             clock=self.clock,
             tasks=self._tasks,
             worker=self._worker,
         )
         self.relay.listener = self.service.listener
+        self.homeservers.listener = self.service.homeserver_listener
         await self.service.start()
 
     async def stop(self) -> None:
         await self._tasks.close()
-        await self._http.close()
+        await self._federation.http.close()
         await self._pool.stop()
 
     async def restart(self) -> None:

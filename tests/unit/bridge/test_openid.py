@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,13 +9,41 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.openid import FAILED_SECONDS, OpenIdVerifier, delegation, direct_url, needs_well_known, owned_user
-from bridge.settings import OpenIdSettings
+from appservice.federation.client import FederationClient, Pinned
+from appservice.federation.dns import Dns
+from appservice.federation.names import ServerName
+from bridge.homeserver_policy import EverybodyMayCome
+from bridge.openid import OpenIdVerifier, owned_user
 from palabre.base.clock import ManualClock
 from palabre.base.errors import CallerError, PeerError
-from palabre.base.http import Answer, OutboundFailedError, OutboundHttp
+from palabre.base.http import OutboundHttp
 
 NAME = "example.org"
+
+
+class Book:
+    """Where the server of these tests is."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def pinned(self, name: ServerName) -> Pinned | None:
+        return Pinned(self._url) if name.text == NAME else None
+
+
+class Nobody(EverybodyMayCome):
+    """Refuses everybody, and notes who would have come."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    async def require_join(self, server_name: str) -> None:
+        raise CallerError("server_not_allowed", "no", status=403)
+
+    async def seen(self, server_name: str) -> None:
+        self.names.append(server_name)
+
+
 Serve = Callable[[Any], Awaitable[OpenIdVerifier]]
 
 
@@ -38,8 +65,8 @@ async def serve() -> AsyncIterator[Serve]:
         url = str(server.make_url(""))
         http = OutboundHttp(trusted=[url])
         ends.extend([http.close, server.close])
-        settings = OpenIdSettings(servers=({"name": NAME, "url": url},))  # type: ignore[arg-type]
-        return OpenIdVerifier(settings, http, ManualClock())
+        client = FederationClient(http, Book(url), Dns(["127.0.0.1:9"]), ManualClock())  # nothing is looked up
+        return OpenIdVerifier(EverybodyMayCome(), client)
 
     yield make
     for end in ends:
@@ -113,82 +140,21 @@ async def test_what_is_no_server_name_is_not_asked(serve: Serve, name: str) -> N
     assert await refusal(await serve({}), name) == "openid_refused"
 
 
-@pytest.mark.parametrize(
-    "name", ["127.0.0.1", "[::1]", "[::ffff:10.0.0.1]:8448", "2130706433", "0x7f.1", "localhost.", "10.0.0.1:443"]
-)
+@pytest.mark.parametrize("name", ["2130706433", "0x7f.1", "localhost.", "ехample.org", "bücher.example"])
+async def test_what_only_looks_like_a_server_name_is_not_asked(serve: Serve, name: str) -> None:
+    assert await refusal(await serve({}), name) == "openid_refused"
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "[::1]", "[::ffff:10.0.0.1]:8448", "10.0.0.1:443", "[fd00::1]"])
 async def test_a_name_that_leads_into_our_own_network_is_refused(serve: Serve, name: str) -> None:
     assert await refusal(await serve({}), name) == "homeserver_unreachable"
 
 
-async def test_only_the_servers_of_the_settings_may_come_in_where_some_are_named() -> None:
-    settings = OpenIdSettings(allowed=("ministry.example",))
-    verifier = OpenIdVerifier(settings, FakeHttp({}), ManualClock())  # type: ignore[arg-type]
+async def test_a_server_that_may_not_come_in_is_not_asked_and_its_name_is_noted() -> None:
+    nobody = Nobody()
+    verifier = OpenIdVerifier(nobody, None)  # type: ignore[arg-type]
     assert await refusal(verifier) == "server_not_allowed"
-
-
-class FakeHttp:
-    """Answers by URL without its query; what it does not know cannot be reached."""
-
-    def __init__(self, answers: dict[str, Any]) -> None:
-        self.answers = answers
-        self.asked: list[str] = []
-
-    async def request(self, _method: str, url: str, **_options: Any) -> Answer:
-        self.asked.append(url.partition("?")[0])
-        if self.asked[-1] not in self.answers:
-            raise OutboundFailedError("no server has that name")
-        return Answer(200, {}, json.dumps(self.answers[self.asked[-1]]).encode())
-
-
-USERINFO = "/_matrix/federation/v1/openid/userinfo"
-WELL_KNOWN = f"https://{NAME}/.well-known/matrix/server"
-
-
-async def test_a_server_is_found_through_its_well_known_file_once_an_hour() -> None:
-    http = FakeHttp(
-        {
-            WELL_KNOWN: {"m.server": "matrix.example.org:443"},
-            f"https://matrix.example.org:443{USERINFO}": {"sub": f"@alice:{NAME}"},
-        }
-    )
-    verifier = OpenIdVerifier(OpenIdSettings(), http, ManualClock())  # type: ignore[arg-type]
-    for _ in range(3):
-        assert await verifier.verify(NAME, "token") == f"@alice:{NAME}"
-    assert http.asked.count(WELL_KNOWN) == 1
-
-
-async def test_a_server_without_a_well_known_file_is_asked_on_the_federation_port() -> None:
-    http = FakeHttp({f"https://{NAME}:8448{USERINFO}": {"sub": f"@alice:{NAME}"}})
-    verifier = OpenIdVerifier(OpenIdSettings(), http, ManualClock())  # type: ignore[arg-type]
-    assert await verifier.verify(NAME, "token") == f"@alice:{NAME}"
-
-
-async def test_a_server_that_cannot_be_reached_is_not_asked_again_for_a_minute() -> None:
-    http, clock = FakeHttp({}), ManualClock()
-    verifier = OpenIdVerifier(OpenIdSettings(), http, clock)  # type: ignore[arg-type]
-    for _ in range(5):
-        assert await refusal(verifier) == "homeserver_unreachable"
-    assert len(http.asked) == 2  # the well-known file and the federation port, once
-    clock.advance(FAILED_SECONDS + 1)
-    assert await refusal(verifier) == "homeserver_unreachable"
-    assert len(http.asked) == 4
-
-
-def test_names_with_a_port_or_an_address_are_taken_as_they_are() -> None:
-    assert [needs_well_known(name) for name in ("a.example", "a.example:1", "1.2.3.4", "[::1]")] == [
-        True,
-        False,
-        False,
-        False,
-    ]
-    assert direct_url("a.example") == "https://a.example:8448"
-    assert direct_url("a.example:443") == "https://a.example:443"
-    assert direct_url("[::1]") == "https://[::1]:8448"
-
-
-@pytest.mark.parametrize("document", [None, [], {}, {"m.server": 5}, {"m.server": "a b"}, {"m.server": "x/y"}])
-def test_a_delegation_that_makes_no_sense_is_none(document: Any) -> None:
-    assert delegation(document) is None
+    assert nobody.names == [NAME]
 
 
 def test_a_user_id_may_hold_a_colon_in_its_server_name_only() -> None:
