@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from appservice.federation.records import Level
 from bridge.focus_requests import CALL_SLOT, Asked, OpenIdToken
 from bridge.homeserver_policy import Standing
 from bridge.modes import MODE_END_TO_END, MODE_SERVER
@@ -130,12 +131,9 @@ async def test_a_server_that_may_only_join_gets_a_token_for_a_call_that_the_rela
     assert (await grants(bridge_world, EVE, asked())).room == opened.room
 
 
-async def test_a_server_that_is_not_allowed_is_refused_before_anything_else(
-    bridge_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_server_that_is_not_allowed_is_refused_before_anything_else(bridge_world: World) -> None:
     bridge_world.matrix.rooms[ROOM].members[EVE] = "Eve"
-    policy = bridge_world.service.focus._policy
-    monkeypatch.setattr(policy, "_allowed", frozenset({"example.org"}))
+    await bridge_world.homeservers.store.decide("evil.example", Level.REFUSE, listed=False)
     assert await refusal(bridge_world, EVE, asked()) == "server_not_allowed"
 
 

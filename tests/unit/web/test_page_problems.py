@@ -12,8 +12,12 @@ SOURCES = (
     *(ROOT / "web").glob("*.py"),
     *(
         ROOT / "bridge" / f"{name}.py"
-        for name in ("access", "admission", "capture", "conference", "entrance", "meetings", "openid", "sessions")
+        for name in (
+            *("access", "admission", "capture", "conference", "entrance", "homeserver_policy"),
+            *("meetings", "openid", "sessions"),
+        )
     ),
+    ROOT / "appservice" / "federation" / "homeservers.py",
 )
 CODE = re.compile(r'(?:CallerError|_too_little_power)\(\s*"([a-z_]+)"')
 # Faults of the page or of a program, never of a person: "that did not work" and the code are the right words.

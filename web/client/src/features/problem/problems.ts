@@ -12,6 +12,7 @@ export const PROBLEMS = {
   capture_forbidden: [],
   openid_refused: ['retry'],
   server_not_allowed: [],
+  server_may_only_join: ['retry'],
   homeserver_unreachable: ['retry'],
   meeting_not_ready: ['retry'],
   no_call: [],
