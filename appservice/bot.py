@@ -34,7 +34,9 @@ from appservice.lock import ProcessLock
 from appservice.membership import MembershipCheck
 from appservice.rooms import Rooms
 from appservice.roomstore import RoomStore
-from appservice.seams import CommandHandler, FilePost, MeetingRoomSpec, RoomView, Widget
+from appservice.rtc.roster import Roster
+from appservice.rtc.store import RtcStore
+from appservice.seams import CommandHandler, FilePost, MeetingRoomSpec, RoomView, RtcMember, Widget
 from appservice.sender import KEEP_SENT, Sender
 from appservice.settings import AppserviceSettings
 from appservice.state import unseen_room
@@ -89,7 +91,10 @@ class Bot:
         self._rooms = Rooms(settings, self._api, self._store)
         self._widgets = Widgets(self._api, self._store, user)
         self._membership = MembershipCheck(settings, self._session)
-        self._dispatch = Dispatch(settings, self._store, self._rooms, self._encryption, self._sender, homeservers)
+        self._roster = Roster(RtcStore(database), clock, lambda change: self._dispatch.handler.room_changed(change))
+        self._dispatch = Dispatch(
+            settings, self._store, self._rooms, self._roster, self._encryption, self._sender, homeservers
+        )
         self._worker = Worker(
             self._inbox,
             self._dispatch.take_event,
@@ -130,6 +135,7 @@ class Bot:
         self._running.append(self._tasks.spawn("matrix keys", syncing))
         self._running.append(self._tasks.spawn("matrix catch-up", self._catch_up_for_ever()))
         self._running.append(self._tasks.spawn("matrix sent", self._forget_sent()))
+        self._running.append(self._tasks.spawn("matrix calls", self._roster.run()))
         await self._ping()
 
     async def stop(self) -> None:
@@ -185,6 +191,9 @@ class Bot:
         members = await self._store.members(room_id)
         return {UserId(user): member.display_name or user for user, member in members.items()}
 
+    async def rtc_members(self, room_id: RoomId) -> tuple[RtcMember, ...]:
+        return await self._roster.members(room_id)
+
     async def create_meeting_room(self, spec: MeetingRoomSpec) -> RoomId:
         room_id, refused = await self._rooms.create_meeting_room(spec)
         if refused:
@@ -220,9 +229,9 @@ class Bot:
     async def upload_limit(self) -> int:
         return await self._files.limit()
 
-    def _homeserver_answered(self, sync: object) -> None:
+    def _homeserver_answered(self, sync: object, history: bool) -> None:
         self._last_answer = self._clock.monotonic()
-        self._catch_up.seen(sync)
+        self._catch_up.seen(sync, history=history)
 
     async def _catch_up_for_ever(self) -> None:
         while True:

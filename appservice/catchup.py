@@ -16,6 +16,7 @@ import structlog
 
 from appservice.events import RoomEvent, as_object, read_event
 from appservice.inbox import Inbox
+from appservice.rtc.roster import sticky_events
 from palabre.base.clock import Clock
 from palabre.base.metrics import counter
 
@@ -46,15 +47,19 @@ class CatchUp:
         self._arrived = arrived
         self._refresh = refresh
         self._seen: deque[tuple[float, RoomEvent]] = deque(maxlen=MOST)
+        self._sticky: deque[RoomEvent] = deque(maxlen=MOST)
         self._stale: set[str] = set()  # rooms whose state to read anew
 
-    def seen(self, sync: object) -> None:
-        """Note the timelines of an answer of `/sync` that had a beginning."""
+    def seen(self, sync: object, *, history: bool = False) -> None:
+        """Note the timelines of an answer of `/sync`, unless they are history, and what is sticky in it."""
         now = self._clock.monotonic()
-        self._seen.extend((now, event) for event in timeline_events(sync, self._bot))
+        if not history:
+            self._seen.extend((now, event) for event in timeline_events(sync, self._bot))
+        self._sticky.extend(sticky_events(sync))
 
     async def look(self) -> None:
         """Store what should have come by now."""
+        await self._take_sticky()
         for room_id in self._stale:
             await self._refresh(room_id)
         self._stale.clear()
@@ -70,6 +75,14 @@ class CatchUp:
         self._stale = {event.room_id for event in late if event.state_key is not None}
         await self._inbox.store(late, self._clock.wall())
         self._arrived()
+
+    async def _take_sticky(self) -> None:
+        """No transaction brings what was said before the bot came, and order does not matter to it."""
+        sticky, self._sticky = list(self._sticky), deque(maxlen=MOST)
+        missing = await self._inbox.missing([event.event_id for event in sticky])
+        if missing:
+            await self._inbox.store([event for event in sticky if event.event_id in missing], self._clock.wall())
+            self._arrived()
 
 
 def timeline_events(sync: object, bot: str) -> Iterator[RoomEvent]:

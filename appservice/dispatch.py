@@ -21,6 +21,8 @@ from appservice.federation.homeservers import Homeservers
 from appservice.federation.names import server_of
 from appservice.rooms import Rooms
 from appservice.roomstore import MEMBER, RoomStore
+from appservice.rtc.members import STICKY_TYPES
+from appservice.rtc.roster import Roster
 from appservice.seams import (
     CONSENT,
     Change,
@@ -68,6 +70,7 @@ class Dispatch:
         settings: AppserviceSettings,
         store: RoomStore,
         rooms: Rooms,
+        roster: Roster,
         encryption: Encryption,
         sender: Sender,
         homeservers: Homeservers,
@@ -75,6 +78,7 @@ class Dispatch:
         self._settings = settings
         self._store = store
         self._rooms = rooms
+        self._roster = roster
         self._encryption = encryption
         self._sender = sender
         self._homeservers = homeservers
@@ -88,6 +92,8 @@ class Dispatch:
         if event.state_key is not None:
             await self._take_state(event)
             return False
+        if event.type in STICKY_TYPES:
+            return True
         return event.type in ("m.room.message", "m.room.encrypted", CONSENT) and not self._settings.owns_user(
             event.sender
         )
@@ -101,7 +107,9 @@ class Dispatch:
         if event.type == "m.room.encrypted":
             inside = await self._encryption.decrypt(event)
             said = Said(event, inside.type, inside.content, inside.device_id)
-        if said.type == "m.room.message":
+        if said.type in STICKY_TYPES:
+            await self._roster.take_sticky(event, said.type, said.content)
+        elif said.type == "m.room.message":
             await self._take_text(said)
         elif said.type == CONSENT and await self._is_joined(event):
             await self._take_consent(said)
@@ -175,6 +183,7 @@ class Dispatch:
     async def _take_state(self, event: RoomEvent) -> None:
         if event.type != MEMBER:
             await self._store.apply(event)
+            await self._roster.take_state(event)
             if event.type in CHANGES and event.state_key == "":
                 await self.handler.room_changed(RoomChange(RoomId(event.room_id), CHANGES[event.type]))
             return
@@ -195,11 +204,13 @@ class Dispatch:
         await self.handler.membership_changed(
             MembershipChange(RoomId(event.room_id), UserId(user), membership, previous)
         )
+        await self._roster.gone(event.room_id, user)
 
     async def _take_own_membership(self, event: RoomEvent) -> bool:
         membership = read_member(event.content).membership
         if membership == "join":
-            await self._rooms.refresh(event.room_id)
+            if await self._rooms.refresh(event.room_id):
+                await self._roster.room_read(event.room_id)
             return event.previous_membership != "join"
         if membership == "invite":
             return True

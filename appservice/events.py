@@ -15,6 +15,8 @@ MAX_ID_BYTES = 255  # https://spec.matrix.org/v1.16/appendices/#common-identifie
 MAX_EVENT_BYTES = 256 * 1024  # 64 KiB by the specification, before `unsigned` and escapes
 MAX_DIGITS = 20  # 2**53 has 16; Python refuses more than 4300
 
+STICKY = "msc4354_sticky"  # of the event itself, beside its content
+
 Json = dict[str, Any]
 
 
@@ -61,6 +63,7 @@ class RoomEvent:
     content: Json
     unsigned: Json
     timestamp: int  # milliseconds since the epoch, as the sender's homeserver claims
+    sticky_milliseconds: int = 0  # https://github.com/matrix-org/matrix-spec-proposals/pull/4354; 0: not sticky
 
     @property
     def previous_membership(self) -> str:
@@ -92,6 +95,7 @@ def read_event(raw: object) -> RoomEvent | None:
         content=source["content"],
         unsigned=as_object(source.get("unsigned")),
         timestamp=as_int(source.get("origin_server_ts"), 0),
+        sticky_milliseconds=max(0, as_int(as_object(source.get(STICKY, source.get("sticky"))).get("duration_ms"), 0)),
     )
 
 
@@ -108,6 +112,7 @@ def encode_event(event: RoomEvent) -> str | None:
                 "content": event.content,
                 "unsigned": {"prev_content": as_object(event.unsigned.get("prev_content"))},
                 "origin_server_ts": event.timestamp,
+                STICKY: {"duration_ms": event.sticky_milliseconds},
             }
         )
     except (RecursionError, ValueError):

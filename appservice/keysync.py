@@ -44,10 +44,11 @@ async def sync_keys(
     encryption: Encryption,
     arrived: Callable[[list[str]], Awaitable[None]],
     repair: Callable[[], Awaitable[None]],
-    answered: Callable[[object], None],
+    answered: Callable[[object, bool], None],
 ) -> None:
     """Sync until cancelled. `arrived` is given the ids of room keys; `repair` makes the device anew; `answered` is
-    given every answer (empty for the first one, which is history), at least every `WAIT_MILLISECONDS`.
+    given every answer and whether it is the first one, whose timelines are history, at least every
+    `WAIT_MILLISECONDS`.
     """
     while True:
         try:
@@ -65,13 +66,13 @@ async def _sync_once(
     api: HomeserverApi,
     encryption: Encryption,
     arrived: Callable[[list[str]], Awaitable[None]],
-    answered: Callable[[object], None],
+    answered: Callable[[object, bool], None],
 ) -> None:
     query = {"filter": _FILTER, "set_presence": "offline", "timeout": "0"}
     if encryption.since:
         query |= {"since": encryption.since, "timeout": str(WAIT_MILLISECONDS)}
     answer = await api.request(Method.GET, Path.v3.sync, query_params=query)
-    answered(answer if encryption.since else {})  # the first one holds history
+    answered(answer, not encryption.since)
     keys = await encryption.take_in(answer)
     if keys:
         await arrived(keys)

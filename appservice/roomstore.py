@@ -12,6 +12,7 @@ from typing import Any
 
 from appservice.acl import SERVER_ACL
 from appservice.events import RoomEvent, as_object, decode_json
+from appservice.rtc.store import replace_state
 from appservice.state import ACCESS_RULES, Member, RoomState, read_member
 from palabre.base.database import Database, transaction
 
@@ -28,8 +29,8 @@ KEPT = frozenset(
         ACCESS_RULES,
     }
 )
-# Raise it with every type that is added to `KEPT`: rooms whose rows are of an earlier time are then read anew, once.
-KEPT_REVISION = 2
+# Raise it with every type that is added to what is kept of a room: rooms read earlier are then read anew, once.
+KEPT_REVISION = 3
 PRESENT = ("join", "invite")  # who gets room keys: invited people read what was said before they came in
 ROWS_AT_ONCE = 500
 
@@ -59,6 +60,7 @@ class RoomStore:
 
     async def replace(self, room_id: str, state: Iterable[RoomEvent]) -> None:
         """The whole state of a room."""
+        state = list(state)
         kept = [event for event in state if _is_kept(event)]
         async with transaction(self._database) as connection:
             query = """INSERT INTO matrix_room (room_id, kept) VALUES ($1, $2)
@@ -68,9 +70,10 @@ class RoomStore:
             for start in range(0, len(kept), ROWS_AT_ONCE):
                 rows = [_row(event) for event in kept[start : start + ROWS_AT_ONCE]]
                 await connection.executemany(_UPSERT, rows)
+            await replace_state(connection, room_id, state)
 
     async def apply(self, event: RoomEvent) -> None:
-        """One state event of a known room."""
+        """One state event of a known room; those of calls are `appservice.rtc.roster`'s."""
         if _is_kept(event):
             await self._database.execute(_UPSERT, *_row(event))
 
@@ -78,6 +81,7 @@ class RoomStore:
         """The bot is not in the room any more."""
         async with transaction(self._database) as connection:
             await connection.execute("DELETE FROM matrix_state WHERE room_id=$1", room_id)
+            await connection.execute("DELETE FROM matrix_rtc_member WHERE room_id=$1", room_id)
             await connection.execute("DELETE FROM matrix_room WHERE room_id=$1", room_id)
 
     async def content(self, room_id: str, event_type: str) -> dict[str, Any] | None:

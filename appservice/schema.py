@@ -56,6 +56,32 @@ async def _kept_types(connection: Connection, _scheme: Scheme) -> None:
     await connection.execute("ALTER TABLE matrix_room ADD COLUMN kept INTEGER NOT NULL DEFAULT 1")
 
 
+async def _rtc_members(connection: Connection, _scheme: Scheme) -> None:
+    """Rooms are read anew for their state events, see appservice.roomstore.KEPT_REVISION."""
+    await connection.execute(
+        """CREATE TABLE matrix_rtc_member (
+            room_id      TEXT NOT NULL REFERENCES matrix_room (room_id) ON DELETE CASCADE,
+            type         TEXT NOT NULL,
+            owner        TEXT NOT NULL,          -- of a sticky event: its sender; empty for state events
+            key          TEXT NOT NULL,          -- state key, or sticky key
+            sender       TEXT NOT NULL,
+            device_id    TEXT NOT NULL,
+            member_id    TEXT NOT NULL,
+            identity     TEXT NOT NULL,          -- on the relay
+            slot_id      TEXT NOT NULL,
+            foci         TEXT NOT NULL,          -- JSON: service URLs
+            oldest_focus BOOLEAN NOT NULL,       -- publishes where the oldest member does
+            created_at   DOUBLE PRECISION NOT NULL,
+            expires_at   DOUBLE PRECISION NOT NULL,
+            event_id     TEXT NOT NULL,
+            sent_at      DOUBLE PRECISION NOT NULL,
+            is_left      BOOLEAN NOT NULL,       -- by a sticky event that older ones may still follow
+            PRIMARY KEY (room_id, type, owner, key)
+        )"""
+    )
+    await connection.execute("CREATE INDEX matrix_rtc_member_expiry ON matrix_rtc_member (expires_at)")
+
+
 upgrade_table.register(_first, description="Inbox, room state, sent messages, secrets")
 upgrade_table.register(_kept_types, description="Which types of room state are kept")
 
@@ -99,3 +125,4 @@ async def _homeservers(connection: Connection, _scheme: Scheme) -> None:
 
 
 upgrade_table.register(_homeservers, description="Homeservers, and codes that confirm what is decided about them")
+upgrade_table.register(_rtc_members, description="Members of calls")

@@ -77,6 +77,7 @@ class Change(StrEnum):
     POWER = "power"  # m.room.power_levels: anybody's
     ACL = "acl"  # m.room.server_acl: which servers may take part
     ACCESS_RULE = "access_rule"  # im.vector.room.access_rules
+    RTC = "rtc"  # who announces to be in a call: `MatrixPort.rtc_members`
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class CommandHandler(Protocol):
     async def membership_changed(self, change: MembershipChange) -> None: ...
 
     async def room_changed(self, change: RoomChange) -> None:
-        """`MatrixPort.view` shows the change already. Others wait for it: start what takes long elsewhere."""
+        """The port shows the change already. Others wait for it: start what takes long elsewhere."""
         ...
 
 
@@ -115,6 +116,28 @@ class MeetingRoomSpec:
     asker: UserId  # gets power 100, or is an additional creator in room version 12
     invite: tuple[UserId, ...]
     room_version: str  # "11" or "12"
+
+
+@dataclass(frozen=True)
+class RtcMember:
+    """A device that announces to be in a call of the room: what its user claims, not what the relay sees.
+
+    Participants of the relay that match nobody here may be clients that look around: Element Call connects under a
+    hashed identity before it decides how to join. They are not people.
+    """
+
+    user_id: UserId  # the event's sender, whatever its state key says
+    device_id: str  # as claimed; empty where the event names none
+    member_id: str  # as clients address media keys; of older clients it may differ from what their keys name
+    identity: str  # on the relay: user:device, or a hash
+    slot_id: str  # m.call#ROOM: the room's call
+    foci: tuple[str, ...]  # service URLs of relays, the preferred one first
+    oldest_focus: bool  # publishes on the oldest member's relay instead: see appservice.rtc.members.publishing_focus
+    created_at: float  # seconds since the epoch; who is oldest began the call
+    expires_at: float
+    event_id: EventId
+    state_key: str  # or the sticky key
+    sticky: bool
 
 
 @dataclass(frozen=True)
@@ -184,6 +207,10 @@ class MatrixPort(Protocol):
 
     async def members(self, room_id: RoomId) -> dict[UserId, str]:
         """Joined users and their display names."""
+        ...
+
+    async def rtc_members(self, room_id: RoomId) -> tuple[RtcMember, ...]:
+        """Who announces to be in a call there, the oldest first; nobody in rooms that the bot is not in."""
         ...
 
     async def create_meeting_room(self, spec: MeetingRoomSpec) -> RoomId:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appservice.seams import FilePost, MeetingRoomSpec, RoomView, Widget
+from appservice.seams import FilePost, MeetingRoomSpec, RoomView, RtcMember, Widget
 from bridge.people import Person
 from bridge.settings import BridgeSettings
 from media.relay.seams import ParticipantFacts, RoomFacts, TapSink, TrackFacts, TrackSource
@@ -42,6 +42,7 @@ class FakeRoom:
     members: dict[UserId, str] = field(default_factory=lambda: {ALICE: "Alice", BOB: "Bob"})
     powers: dict[UserId, int] = field(default_factory=lambda: {ALICE: 100})
     bot_power: int = 100
+    rtc: list[RtcMember] = field(default_factory=list)
     denied_servers: frozenset[str] = frozenset()
     access_rule: str = ""
     widgets: list[Widget] = field(default_factory=list)
@@ -89,6 +90,9 @@ class FakeMatrix:
         if room is None or not (room.bot_joined or self.checkable):
             return None
         return user_id in room.members
+
+    async def rtc_members(self, room_id: RoomId) -> tuple[RtcMember, ...]:
+        return tuple(self.rooms[room_id].rtc) if room_id in self.rooms else ()
 
     async def members(self, room_id: RoomId) -> dict[UserId, str]:
         return dict(self.rooms[room_id].members)
