@@ -4,18 +4,19 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do if $$p -c 'import s
 BIN := .venv/bin
 PIP := -qq --disable-pip-version-check --no-input
 PYTEST := $(BIN)/pytest
+HOST := tests/e2e/element_call/host
 CLIENT_SOURCES := $(shell find web/client -path web/client/node_modules -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane
+.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane e2e-element-call
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 demo: setup .venv-synapse/.ready web/static/index.html ## one whole meeting with no one at the keyboard, then open for you (ARGS=--once ends after it)
 	@$(BIN)/palabre demo $(ARGS)
 
-test: setup .venv-synapse/.ready .chromium web/static/index.html tests/e2e/js-matrix/node_modules/.ready ## every test that runs in minutes: unit, real servers, real browsers
+test: setup .venv-synapse/.ready .chromium web/static/index.html tests/e2e/js-matrix/node_modules/.ready $(HOST)/dist/host.js ## every test that runs in minutes: unit, real servers, real browsers
 	@echo "── page: unit tests"
 	@cd web/client && npm test --silent
 	@echo "── unit tests"
@@ -25,6 +26,9 @@ test: setup .venv-synapse/.ready .chromium web/static/index.html tests/e2e/js-ma
 
 test-long: test ## also what takes longer: soaks, bad networks, random kills
 	@$(PYTEST) tests -q -m long --timeout=1800
+
+e2e-element-call: setup .venv-synapse/.ready .chromium web/static/index.html $(HOST)/dist/host.js ## Element Call, unmodified, in real browsers: every release, federated, interrupted
+	@$(PYTEST) tests/e2e/element_call -q --timeout=600 --durations=0 $(ARGS)
 
 check: setup web/client/node_modules/.ready ## format, lint, types, import directions, unit tests
 	@$(BIN)/ruff format --check .
@@ -49,7 +53,7 @@ lock: ## choose versions anew and pin them by hash
 	@rm -rf .venv-lock
 
 clean: ## remove environments, builds and caches
-	rm -rf .venv .venv-synapse web/static web/client/node_modules tests/e2e/js*/node_modules .cache demo-data
+	rm -rf .venv .venv-synapse web/static web/client/node_modules tests/e2e/js*/node_modules $(HOST)/node_modules $(HOST)/dist .cache demo-data
 
 setup: .venv/.ready
 
@@ -82,3 +86,7 @@ web/static/index.html: web/client/node_modules/.ready $(CLIENT_SOURCES)
 	@echo "── call page"
 	@cd web/client && npm run --silent build
 	@touch $@
+
+$(HOST)/dist/host.js: $(HOST)/node_modules/.ready $(HOST)/build.mjs $(HOST)/index.html $(HOST)/host.css $(wildcard $(HOST)/src/*)
+	@echo "── host page for Element Call"
+	@cd $(HOST) && npm run --silent build

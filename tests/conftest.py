@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.support.bridge_world",
     "tests.support.deployment",
     "tests.support.page",
+    "tests.support.element_call.stage",
 ]

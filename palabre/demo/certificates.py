@@ -22,6 +22,9 @@ def write_self_signed(name: str, certificate: Path, private_key: Path) -> None:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
     names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    # The key's identifiers, so that who trusts several such certificates finds the right one of the same name.
+    own_key = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own_key)
     signed = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -31,6 +34,8 @@ def write_self_signed(name: str, certificate: Path, private_key: Path) -> None:
         .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + LIFETIME)
         .add_extension(names, critical=False)
+        .add_extension(own_key, critical=False)
+        .add_extension(issuer_key, critical=False)
         .sign(key, hashes.SHA256())
     )
     certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))

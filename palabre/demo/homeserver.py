@@ -82,8 +82,9 @@ def synapse_python() -> Path:
 class Homeserver:
     """One Synapse process. The ports and the name are known before it starts, so that registrations can name them.
 
-    `registrations` are application-service registration documents, `extra` is merged into `homeserver.yaml`. Without
-    `federation` there is no TLS listener; with it the server name is `localhost:PORT`, which others reach without DNS.
+    `registrations` are application-service registration documents, `extra` is merged into `homeserver.yaml`; both may
+    be added to until it starts. Without `federation` there is no TLS listener; with it the server name is
+    `localhost:PORT`, which others reach without DNS.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Homeserver:
         self.server_name = server_name or f"localhost:{self.federation_port or self.port}"
         self.url = f"http://127.0.0.1:{self.port}"
         self.registrations: list[Mapping[str, Any]] = list(registrations)
-        self._extra = dict(extra or {})
+        self.extra: dict[str, Any] = dict(extra or {})
         self._shared_secret = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -236,7 +237,7 @@ class Homeserver:
             configuration["listeners"].append(federation)
             configuration["tls_certificate_path"] = str(self.folder / "tls.crt")
             configuration["tls_private_key_path"] = str(self.folder / "tls.key")
-        return configuration | self._extra
+        return configuration | self.extra
 
 
 def _listener(port: int, names: list[str]) -> dict[str, Any]:

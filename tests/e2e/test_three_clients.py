@@ -6,27 +6,24 @@ Pictures carry numbers and sounds are tones, so that what is read back is what w
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import aiohttp
 import numpy as np
 import pytest
 from livekit import rtc
-from playwright.async_api import Browser, Frame, Page
+from playwright.async_api import Browser
 
 from tests.support import stamps, tones
+from tests.support.numbered import PATIENCE, SCREEN, numbered_devices, plays, shows
 from tests.support.page import Site, frame_widget, until
 from tests.support.speakers import RATE, Speaker
 
 pytestmark = pytest.mark.browser
 
-STAMPED = (Path(__file__).parents[1] / "support" / "browser" / "stamped.js").read_text(encoding="utf-8")
-ANA, BRUNO, CHLOE, SCREEN = 1, 2, 3, 16
-PATIENCE = 30.0
+ANA, BRUNO, CHLOE = 1, 2, 3
 
 
 class Witness:
@@ -94,42 +91,6 @@ async def chloe_by_sdk(site: Site) -> AsyncIterator[Witness]:
     finally:
         humming.cancel()
         await speaker.leave()
-
-
-def numbered_devices(person: int) -> str:
-    """A script that gives documents (and their frames) a numbered camera and a microphone with the person's tone."""
-    wish = json.dumps({"person": person, "tone": tones.FREQUENCIES[person]})
-    return f"{stamps.READER}\n({STAMPED})({wish})"
-
-
-async def moving(page: Page | Frame) -> set[int]:
-    """The numbers of pictures that moved on between two looks."""
-    before = dict(await page.evaluate("readStamps()"))
-    await asyncio.sleep(0.4)
-    after = dict(await page.evaluate("readStamps()"))
-    return {person for person, frame in after.items() if person in before and before[person] != frame}
-
-
-async def hears(page: Page | Frame) -> set[int]:
-    """The tones of `tones.FREQUENCIES` that the page plays."""
-    loudest = await page.evaluate("tones()")
-    return {tone for tone in tones.FREQUENCIES if any(abs(tone - one) < 20 for one in loudest)}
-
-
-async def shows(page: Page | Frame, *people: int) -> None:
-    async def all_there() -> bool:
-        return set(people) <= await moving(page)
-
-    await until(all_there, f"pictures {people} move", PATIENCE)
-
-
-async def plays(page: Page | Frame, *people: int) -> None:
-    wanted = {tones.FREQUENCIES[person] for person in people}
-
-    async def all_there() -> bool:
-        return wanted <= await hears(page)
-
-    await until(all_there, f"tones of {people} sound", PATIENCE)
 
 
 async def test_widget_link_and_sdk_decode_each_other_through_a_reload_and_a_shared_screen(

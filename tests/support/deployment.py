@@ -2,6 +2,7 @@
 
 * `deployment`: settings for this test alone; `await deployment.start()` runs `palabre serve --dev`, `kill()` is
   `kill -9`, and both may be repeated on the same data. Its log stands in the report of a failed test.
+* `new_deployment`: the same on a homeserver of the test's own.
 * `people`: matrix-nio users in one encrypted room with the bot, see `Room`.
 """
 
@@ -45,6 +46,7 @@ class Deployment:
     slot: AppserviceSlot
     folder: Path
     settings: dict[str, Any]
+    environment: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -72,7 +74,7 @@ class Deployment:
                 *("-m", "palabre.cli", "serve", "--dev", "--config", str(config)),
                 stdout=output,
                 stderr=output,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environment},
             )
         if wait:
             await self.ready()
@@ -114,12 +116,8 @@ class Deployment:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:]) if self.log.exists() else ""
 
 
-@pytest.fixture
-async def deployment(
-    homeserver: Homeserver, appservice_slot: AppserviceSlot, tmp_path: Path
-) -> AsyncIterator[Deployment]:
-    slot = appservice_slot
-    facts = InitialFacts(slot.server_name, slot.homeserver_url, slot.url, tmp_path / "palabre", language="en")
+def make_deployment(homeserver: Homeserver, slot: AppserviceSlot, folder: Path) -> Deployment:
+    facts = InitialFacts(slot.server_name, slot.homeserver_url, slot.url, folder / "palabre", language="en")
     settings = initial_document(facts)
     settings["secrets"] |= {"as_token": slot.as_token, "hs_token": slot.hs_token}
     settings |= {
@@ -132,11 +130,34 @@ async def deployment(
         "web": {"dev_users": dict(GUEST)},
         "speech": {"model_cache": str(default_cache())},
     }
-    made = Deployment(homeserver, slot, tmp_path, settings)
-    _running.append(made)
-    yield made
-    _running.remove(made)
-    await made.stop()
+    return Deployment(homeserver, slot, folder, settings)
+
+
+@pytest.fixture
+async def new_deployment(tmp_path: Path) -> AsyncIterator[Callable[[Homeserver, AppserviceSlot], Deployment]]:
+    """`new_deployment(homeserver, slot)`, not yet started, stopped after the test; the homeserver knows the slot."""
+    made: list[Deployment] = []
+
+    def make(homeserver: Homeserver, slot: AppserviceSlot) -> Deployment:
+        folder = tmp_path / slot.id
+        folder.mkdir(exist_ok=True)
+        made.append(make_deployment(homeserver, slot, folder))
+        _running.append(made[-1])
+        return made[-1]
+
+    yield make
+    for one in made:
+        _running.remove(one)
+        await one.stop()
+
+
+@pytest.fixture
+def deployment(
+    homeserver: Homeserver,
+    appservice_slot: AppserviceSlot,
+    new_deployment: Callable[[Homeserver, AppserviceSlot], Deployment],
+) -> Deployment:
+    return new_deployment(homeserver, appservice_slot)
 
 
 @dataclass
@@ -200,7 +221,7 @@ async def make_room(deployment: Deployment, matrix_user: MakeUser) -> AsyncItera
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.failed and "deployment" in getattr(item, "fixturenames", ()):
+    if report.failed and "new_deployment" in getattr(item, "fixturenames", ()):
         for one in _running:
-            report.sections.append(("palabre serve", one.log_tail()))
+            report.sections.append((f"palabre serve on {one.homeserver.server_name}", one.log_tail()))
     return report

@@ -82,6 +82,11 @@ PEOPLE = {
 }
 
 
+def drawn_devices(who: str) -> str:
+    """A script that gives pages a camera which shows this person, and devices with ordinary names."""
+    return f"({DEVICES})({json.dumps(PEOPLE[who].look)})"
+
+
 @dataclass
 class Site:
     """A running Palabre and one meeting."""
@@ -119,8 +124,7 @@ class Site:
             locale=locale,
             permissions=["camera", "microphone"],
         )
-        look = json.dumps(PEOPLE[who].look)
-        await context.add_init_script(f"({DEVICES})({look})")
+        await context.add_init_script(drawn_devices(who))
         page = await context.new_page()
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.said.append(f"{who}: {error}"))
