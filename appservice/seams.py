@@ -193,6 +193,11 @@ class MatrixPort(Protocol):
     @property
     def server_name(self) -> str: ...
 
+    @property
+    def connected(self) -> bool:
+        """Whether the homeserver answers the bot: what `view` shows of rooms that it is in is as old as that."""
+        ...
+
     async def view(self, room_id: RoomId, user_id: UserId) -> RoomView:
         """Fresh from the homeserver or from the bot's own state of the room."""
         ...

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from appservice.seams import RoomView
+from bridge import rights
 from bridge.modes import MODE_SERVER, end_to_end_only
 from bridge.people import Person
+from bridge.rights import Permissions, Right
 from bridge.settings import RoomPolicy
 from palabre.base.errors import CallerError
 from palabre.base.ids import UserId
 
 JOINED = "join"
 UNKNOWN = ""  # of a room that the bot is not in, and that nobody else tells about
-
-
-@dataclass(frozen=True)
-class Permissions:
-    """What somebody who may come in may do there."""
-
-    publish: bool
-    capture: bool
-    moderate: bool
-
-
-GUEST = Permissions(publish=True, capture=False, moderate=False)
+# Values of Tchap's `im.vector.room.access_rules`, which says whether people from outside may be in a room.
+RESTRICTED, DIRECT = "restricted", "direct"
 # Of members of rooms that the bot is not in: their power there is not known, and nothing could be posted.
 MEMBER_AFAR = Permissions(publish=True, capture=False, moderate=False)
 
@@ -34,18 +24,16 @@ def member_permissions(view: RoomView, policy: RoomPolicy) -> Permissions:
     require_joined(view)
     if not view.bot_joined:
         return MEMBER_AFAR
-    return Permissions(
-        publish=view.power >= policy.publish_power,
-        capture=view.power >= policy.capture_power,
-        moderate=view.power >= policy.moderate_power,
-    )
+    return rights.of_member(view, policy)
 
 
-def guest_permissions(mode: str) -> Permissions:
-    """For somebody without a Matrix user, in a call of that mode. Raises `CallerError`: they can't hold its keys."""
-    if mode != MODE_SERVER:
+def guest_permissions(view: RoomView, mode: str, policy: RoomPolicy) -> Permissions:
+    """For somebody without a Matrix user, in a call of that mode; `view` is of the room. Raises `CallerError`."""
+    if mode != MODE_SERVER:  # they can't hold its keys
         raise end_to_end_only()
-    return GUEST
+    if view.access_rule == DIRECT or (view.access_rule == RESTRICTED and not policy.guests_in_restricted_rooms):
+        raise CallerError("guests_not_allowed", "This meeting is for members of its room only.", status=403)
+    return rights.of_guest(view, policy)
 
 
 def require_member(view: RoomView) -> None:
@@ -64,8 +52,19 @@ def require_joined(view: RoomView) -> None:
     """Of any room; `membership` of one without the bot is what the homeserver says (`bridge.room_questions`)."""
     if not view.bot_joined and view.membership == UNKNOWN:
         raise _bot_not_in_room()
-    if view.membership != JOINED or not view.server_allowed:
+    if view.membership != JOINED:
         raise CallerError("not_in_room", "You are not in the room of this meeting. Ask to be invited.", status=403)
+    if not view.server_allowed:
+        raise CallerError(
+            "server_excluded", "This room excludes your homeserver, so you cannot join its calls.", status=403
+        )
+
+
+def require_rule(user_id: UserId, view: RoomView, policy: RoomPolicy) -> None:
+    """Does the room's access rule let people of that server in? Homeservers that know the rule see to it themselves;
+    others don't, and somebody may have been there before."""
+    if view.access_rule == RESTRICTED and server_of(user_id) in policy.external_servers:
+        raise CallerError("external_excluded", "This room is not open to people from outside.", status=403)
 
 
 def require_call(view: RoomView, policy: RoomPolicy) -> None:
@@ -78,7 +77,8 @@ def require_call(view: RoomView, policy: RoomPolicy) -> None:
 def require_capture(view: RoomView, policy: RoomPolicy) -> None:
     """May this member start or stop recording and transcription?"""
     if not member_permissions(view, policy).capture:
-        raise _too_little_power("capture_forbidden", "record or transcribe", policy.capture_power)
+        needed = rights.needed(Right.CAPTURE, view, policy)
+        raise _too_little_power("capture_forbidden", "record or transcribe", needed)
 
 
 def require_meeting(asker: UserId, own_server: str, policy: RoomPolicy) -> None:
@@ -91,12 +91,12 @@ def require_meeting(asker: UserId, own_server: str, policy: RoomPolicy) -> None:
         )
 
 
-def person_in(person: Person, view: RoomView | None, mode: str, policy: RoomPolicy) -> Permissions:
-    """The permissions of a person of either sort in a call of that mode; `view` is None for guests alone."""
-    if view is None:
-        if not person.is_guest:
-            raise ValueError("a Matrix user is never let in without asking the room")
-        return guest_permissions(mode)
+def person_in(person: Person, view: RoomView, mode: str, policy: RoomPolicy) -> Permissions:
+    """The permissions of a person of either sort in a call of that mode. `view` is the room's of that person, and of
+    a guest the room's of anybody. Raises `CallerError` for who must stay outside."""
+    if person.user_id is None:
+        return guest_permissions(view, mode, policy)
+    require_rule(person.user_id, view, policy)
     return member_permissions(view, policy)
 
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Awaitable, Callable
 
-from appservice.federation.names import server_of
-from bridge import access
 from bridge.call_store import CallStore
-from bridge.homeserver_policy import HomeserverPolicy
 from bridge.meetings import MeetingStore
+from bridge.rights import publishing
 from bridge.room_questions import RoomQuestions
-from bridge.settings import RoomPolicy
 from bridge.tokens import identity_attributes
 from media.relay.seams import Grants
 from palabre.base.errors import CallerError
@@ -28,22 +25,18 @@ class CallAdmission:
 
     def __init__(
         self,
-        rooms: RoomQuestions,
+        questions: RoomQuestions,
         meetings: MeetingStore,
         calls: CallStore,
-        policy: RoomPolicy,
-        homeservers: HomeserverPolicy,
         ready: Callable[[], Awaitable[object]],
     ) -> None:
-        self._rooms = rooms
+        self._questions = questions
         self._meetings = meetings
         self._calls = calls
-        self._policy = policy
-        self._homeservers = homeservers
         self._ready = ready
 
     async def admit(self, grants: Grants) -> Grants:
-        """Narrow the grants to what the person may do now. Raises `CallerError` with a reason for the page."""
+        """Replace what the token allows by what the room does now. Raises `CallerError` with a reason for the page."""
         if grants.hidden or grants.recorder or grants.agent or grants.kind != "standard":
             raise CallerError(
                 "hidden_refused", "Nobody listens here unseen: hidden participants are refused.", status=403
@@ -60,18 +53,15 @@ class CallAdmission:
         if person is None:
             raise CallerError("unknown_identity", "This token was not given out for this call.", status=403)
         meeting = await self._meetings.get(call.meeting)
-        view = None
-        if person.user_id is not None:
-            await self._homeservers.require_join(server_of(person.user_id))
-            view = await self._rooms.view(meeting.room, person.user_id)
-        may = access.person_in(person, view, call.mode, self._policy)
+        can_publish, sources = publishing(await self._questions.permissions(person, meeting.room, call.mode))
         return dataclasses.replace(
             grants,
             name=person.name,
             metadata="",
             attributes=identity_attributes(person),  # a refreshed token may hold consents that have ended since
             can_update_own_metadata=False,
-            can_publish=grants.can_publish and may.publish,
+            can_publish=can_publish,
+            can_publish_sources=sources,
             room_admin=False,
             room_create=False,
             room_list=False,

@@ -65,6 +65,7 @@ class Calls:
         base_url: str,
         return_seconds: float,
         observer: CallObserver,
+        arrived: Callable[[str, str], None],
     ) -> None:
         self._database = database
         self._meetings = meetings
@@ -77,6 +78,7 @@ class Calls:
         self._return_seconds = return_seconds
         self._observer = observer
         self._closing = False
+        self._arrived = arrived  # told a room and an identity at once, out of order with the rest
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
 
     async def open(self, meeting: Meeting, mode: str) -> Call:
@@ -122,6 +124,7 @@ class Calls:
         """The room exists; the call starts when somebody comes."""
 
     def participant_joined(self, room: str, participant: ParticipantFacts) -> None:
+        self._arrived(room, participant.identity)
         self._queue.put_nowait(partial(self._joined, room, participant.identity, self._clock.wall()))
 
     def participant_left(self, room: str, participant: ParticipantFacts, reason: str) -> None:

@@ -7,7 +7,6 @@ here is named after the event that asked for it: the meeting, its room, its capt
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 
 import structlog
 
@@ -32,8 +31,8 @@ from bridge.homeserver_policy import HomeserverPolicy
 from bridge.meetings import Meeting, MeetingStore, clean_title
 from bridge.modes import MODE_AUTO, MODE_END_TO_END, MODE_SERVER, ROOM_MODES
 from bridge.people import Person, matrix_person
+from bridge.room_watch import RoomWatch
 from bridge.settings import BridgeSettings
-from media.relay.seams import RelayControl
 from palabre.base.clock import Clock
 from palabre.base.errors import CallerError
 from palabre.base.ids import EventId, UserId, loggable, stable_id
@@ -41,7 +40,6 @@ from palabre.base.words import say
 
 log = structlog.get_logger("commands")
 
-GONE = frozenset({"leave", "ban"})
 # Filled in by the Matrix client; Element adds widgetId and parentUrl. web/client/src/app/entrance.ts reads them.
 WIDGET_QUERY = (
     "roomId=$matrix_room_id&userId=$matrix_user_id&deviceId=$org.matrix.msc3819.matrix_device_id"
@@ -56,10 +54,10 @@ class Commands:
         self,
         settings: BridgeSettings,
         matrix: MatrixPort,
-        relay: RelayControl,
         homeservers: HomeserverPolicy,
         meetings: MeetingStore,
         calls: CallStore,
+        watch: RoomWatch,
         captures: Captures,
         done: CommandLog,
         ready: Callable[[], Awaitable[object]],
@@ -67,10 +65,10 @@ class Commands:
     ) -> None:
         self._settings = settings
         self._matrix = matrix
-        self._relay = relay
         self._homeservers = homeservers
         self._meetings = meetings
         self._calls = calls
+        self._watch = watch
         self._captures = captures
         self._log = done
         self._ready = ready
@@ -103,28 +101,10 @@ class Commands:
         log.info("consent event taken", room=loggable(event.room_id))
 
     async def membership_changed(self, change: MembershipChange) -> None:
-        """Who leaves the room or is banned leaves its call at once. Without the bot nobody can be checked: it ends."""
-        if change.membership not in GONE:
-            return
-        await self._ready()
-        meeting = await self._meetings.of_room(change.room_id)
-        call = None if meeting is None else await self._calls.open_call(meeting.id)
-        if call is None:
-            return
-        if change.user_id == self._matrix.user_id:
-            log.info("call closed: the bot left its room", room=loggable(change.room_id))
-            with suppress(CallerError):  # it is over already
-                await self._relay.close_room(call.room)
-            return
-        for attendance in await self._calls.attendances(call.id):
-            # Also those who have not come yet: their media may be connecting, and the relay tells only when they do.
-            if attendance.person.key == change.user_id:
-                with suppress(CallerError):  # they are not there
-                    await self._relay.remove_participant(call.room, attendance.identity)
-                    log.info("removed from the call", person=loggable(change.user_id))
+        await self._watch.membership_changed(change)
 
     async def room_changed(self, change: RoomChange) -> None:
-        """Rules are asked of the room whenever somebody does something, so nothing kept here has to change."""
+        await self._watch.room_changed(change)
 
     # The commands.
 

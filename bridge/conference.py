@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.access import Permissions
 from bridge.call_store import CallStore, present
 from bridge.capture import Captures
 from bridge.consent_store import Answer, Evidence, Kind
 from bridge.entrance import Entrance
 from bridge.meetings import Meeting
+from bridge.rights import Permissions
 from bridge.sessions import Proof, Session
 from palabre.base.clock import Clock
 from palabre.base.errors import CallerError

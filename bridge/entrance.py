@@ -10,7 +10,6 @@ import structlog
 from appservice.federation.names import server_of
 from appservice.seams import MatrixPort, RoomView
 from bridge import access
-from bridge.access import Permissions
 from bridge.call_store import Call, CallStore
 from bridge.calls import Calls
 from bridge.homeserver_policy import HomeserverPolicy
@@ -27,6 +26,7 @@ from bridge.modes import (
 )
 from bridge.openid import OpenIdVerifier
 from bridge.people import Person, guest_person, identity_of, matrix_person, rtc_identity
+from bridge.rights import Permissions
 from bridge.sessions import Proof, Session, SessionStore
 from bridge.settings import BridgeSettings
 from bridge.tokens import mint_join_token
@@ -101,6 +101,7 @@ class Entrance:
         """A session for a member of the room, bound to the room's meeting, which is made if there is none."""
         user_id = await self._openid.verify(server_name, access_token)
         view = await self._matrix.view(room_id, user_id)
+        access.require_rule(user_id, view, self._settings.policy)
         access.require_member(view)
         meeting = await self._meeting_of(view, user_id)
         person = matrix_person(user_id, view.display_name)
@@ -136,7 +137,7 @@ class Entrance:
             mode = shown_mode(meeting.mode, encrypted=room.encrypted)
         else:
             mode = MODE_END_TO_END if meeting.mode == MODE_END_TO_END else MODE_SERVER
-        may = access.person_in(session.person, view, mode, self._settings.policy)
+        may = access.person_in(session.person, room, mode, self._settings.policy)
         return Standing(meeting, view, call, mode, room.encrypted, may)
 
     async def join(self, session: Session, meeting_id: MeetingId, device: str, mode: str = MODE_SERVER) -> Seat:

@@ -19,9 +19,10 @@ from bridge.calls import Calls
 from bridge.focus_requests import CALL_SLOT, Asked, OpenIdToken
 from bridge.homeserver_policy import HomeserverPolicy
 from bridge.meetings import Meeting, MeetingStore
-from bridge.modes import MODE_AUTO, Way, opened_mode, require_way
+from bridge.modes import MODE_AUTO, MODE_END_TO_END, Way, opened_mode, require_way
 from bridge.openid import OpenIdVerifier
 from bridge.people import Person, hashed_identity, matrix_person, rtc_identity
+from bridge.rights import Permissions
 from bridge.room_questions import RoomQuestions
 from bridge.settings import BridgeSettings
 from bridge.tokens import mint_focus_token
@@ -48,7 +49,7 @@ class _Place:
     view: RoomView
     person: Person
     identity: str
-    publish: bool
+    may: Permissions
 
     @property
     def encrypted(self) -> bool:
@@ -115,7 +116,7 @@ class Focus:
 
     def _seat(self, room: str, place: _Place) -> FocusSeat:
         livekit = self._settings.livekit
-        token = mint_focus_token(livekit, room, place.identity, publish=place.publish, now=self._clock.wall())
+        token = mint_focus_token(livekit, room, place.identity, place.may, now=self._clock.wall())
         return FocusSeat(livekit.url, token)
 
     def _nowhere(self, place: _Place) -> FocusSeat:
@@ -133,8 +134,9 @@ class Focus:
         meeting = await self._meetings.for_room(
             asked.room_id, title=view.name, mode=MODE_AUTO, language=self._settings.language, created_by=user_id
         )
-        publish = access.member_permissions(view, self._settings.policy).publish
-        return _Place(meeting, view, matrix_person(user_id, view.display_name), identity, publish)
+        person = matrix_person(user_id, view.display_name)
+        may = access.person_in(person, view, MODE_END_TO_END, self._settings.policy)  # to members modes are the same
+        return _Place(meeting, view, person, identity, may)
 
 
 def identity_for(user_id: UserId, asked: Asked) -> str:

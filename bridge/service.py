@@ -32,6 +32,7 @@ from bridge.meetings import MeetingStore
 from bridge.openid import OpenIdVerifier
 from bridge.posts import Poster, PostStore
 from bridge.room_questions import RoomQuestions
+from bridge.room_watch import RoomWatch
 from bridge.sessions import SessionStore
 from bridge.settings import BridgeSettings
 from media.recorder.errors import CaptureError
@@ -111,6 +112,18 @@ class BridgeService:
             open_files=self._open_files,
             ended=self._artefacts.wake,
         )
+        ready = self._recovered.wait
+        questions = RoomQuestions(matrix, homeservers, settings, clock)
+        self.watch = RoomWatch(
+            questions,
+            matrix,
+            relay,
+            meetings,
+            store,
+            tasks,
+            ready,
+            recheck_seconds=settings.policy.recheck_seconds,
+        )
         self.listener = Calls(
             database,
             meetings,
@@ -122,17 +135,16 @@ class BridgeService:
             base_url=settings.base_url,
             return_seconds=settings.return_seconds,
             observer=self.captures,
+            arrived=self.watch.arrived,
         )
-        ready = self._recovered.wait
-        rooms = RoomQuestions(matrix, settings)
-        self.admission = CallAdmission(rooms, meetings, store, settings.policy, homeservers, ready)
+        self.admission = CallAdmission(questions, meetings, store, ready)
         self.commands = Commands(
             settings,
             matrix,
-            relay,
             homeservers,
             meetings,
             store,
+            self.watch,
             self.captures,
             CommandLog(database, clock),
             ready,
@@ -144,7 +156,7 @@ class BridgeService:
         self.entrance = Entrance(
             settings, matrix, openid, homeservers, sessions, meetings, store, self.listener, clock, ready
         )
-        self.focus = Focus(settings, rooms, openid, homeservers, meetings, store, self.listener, clock, ready)
+        self.focus = Focus(settings, questions, openid, homeservers, meetings, store, self.listener, clock, ready)
         self.conference = Conference(self.entrance, store, self.captures, clock, settings.focus_url)
 
     async def start(self) -> None:
@@ -154,6 +166,7 @@ class BridgeService:
         self._recovered.set()
         self._tasks.spawn("call events", self.listener.run())
         self._tasks.spawn("calls alive", self.listener.keep_alive())
+        self._tasks.spawn("room watch", self.watch.run())
         self._tasks.spawn("poster", self._poster.run())
         self._tasks.spawn("artefacts", self._artefacts.run())
 

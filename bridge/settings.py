@@ -13,7 +13,8 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
 from media.speech.settings import SpeechSettings
 
 CLAIMS_TTL = 600.0  # LiveKit's own default for tokens that clients refresh: ten minutes to join, the relay renews it
-WORKING_DAY = 10 * 3600.0
+AN_HOUR = 3600.0
+WORKING_DAY = 10 * AN_HOUR
 FOCUS_PATH = "/livekit/jwt"  # where MatrixRTC clients ask for tokens, below the public URL
 
 
@@ -60,14 +61,35 @@ class FocusSettings(_Section):
 
 
 class RoomPolicy(_Section):
-    """Power levels of Matrix that Palabre asks for, on top of being joined to the room."""
+    """Who may do what in calls, on top of being joined to the room. Levels are power levels of Matrix; a room may set
+    its own, see docs/operators.md."""
 
     call_power: int = Field(default=0, ge=0, le=100, description="To open a call")
     capture_power: int = Field(default=0, ge=0, le=100, description="To start or stop recording and transcription")
     publish_power: int = Field(default=0, ge=0, le=100, description="To be seen and heard")
-    moderate_power: int = Field(default=50, ge=0, le=100, description="To moderate")
+    screen_power: int = Field(default=0, ge=0, le=100, description="To share a screen as well")
+    moderate_power: int = Field(default=50, ge=0, le=100, description="To mute others and remove them from the call")
     meeting_servers: tuple[str, ...] = Field(
         default=(), description="Whose people may create meetings; empty: the own server's"
+    )
+    external_servers: tuple[str, ...] = Field(
+        default=(),
+        description="Homeservers of people from outside, who are kept out of calls of rooms whose access rule "
+        "(im.vector.room.access_rules) is `restricted`",
+    )
+    guests_in_restricted_rooms: bool = Field(
+        default=False, description="Whether people without a Matrix account may come into calls of such rooms"
+    )
+    recheck_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="How often the homeserver is asked whether those in a call are still in its room, where the bot "
+        "is not in the room to be told",
+    )
+    unchecked_seconds: float = Field(
+        default=AN_HOUR,
+        gt=0,
+        description="How long people stay in a call, and may come back to it, while the homeserver does not answer",
     )
 
 

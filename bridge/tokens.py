@@ -5,8 +5,8 @@ The relay refreshes them while the person is there (`media.relay.tokens`).
 
 from __future__ import annotations
 
-from bridge.access import Permissions
 from bridge.people import Person
+from bridge.rights import Permissions, publishing
 from bridge.settings import LiveKitSettings
 from media.relay.seams import Grants
 from media.relay.tokens import mint
@@ -28,6 +28,7 @@ def mint_join_token(
 
     Nobody is made room admin: that grant would let its holder write the attributes in which consents are shown.
     """
+    can_publish, sources = publishing(may)
     grants = Grants(
         issuer=livekit.api_key,
         identity=identity,
@@ -35,20 +36,23 @@ def mint_join_token(
         attributes=identity_attributes(person),
         room=room,
         room_join=True,
-        can_publish=may.publish,
+        can_publish=can_publish,
+        can_publish_sources=sources,
         can_update_own_metadata=False,
     )
     return mint(grants, livekit.api_secret.get_secret_value(), now=now, lifetime=livekit.token_ttl)
 
 
-def mint_focus_token(livekit: LiveKitSettings, room: str, identity: str, *, publish: bool, now: float) -> str:
+def mint_focus_token(livekit: LiveKitSettings, room: str, identity: str, may: Permissions, *, now: float) -> str:
     """A token for a MatrixRTC client: it tells nobody's name, which clients know from the Matrix room."""
+    can_publish, sources = publishing(may)
     grants = Grants(
         issuer=livekit.api_key,
         identity=identity,
         room=room,
         room_join=True,
-        can_publish=publish,
+        can_publish=can_publish,
+        can_publish_sources=sources,
         can_update_own_metadata=False,
     )
     return mint(grants, livekit.api_secret.get_secret_value(), now=now, lifetime=FOCUS_LIFETIME)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from appservice.seams import FilePost, MeetingRoomSpec, RoomView, RtcMember, Widget
+from appservice.state import unseen_room
 from bridge.people import Person
 from bridge.settings import BridgeSettings
 from media.relay.seams import ParticipantFacts, RoomFacts, TapSink, TrackFacts, TrackSource
@@ -45,6 +46,7 @@ class FakeRoom:
     rtc: list[RtcMember] = field(default_factory=list)
     denied_servers: frozenset[str] = frozenset()
     access_rule: str = ""
+    required_power: dict[str, int] = field(default_factory=dict)
     widgets: list[Widget] = field(default_factory=list)
 
 
@@ -53,6 +55,7 @@ class FakeMatrix:
 
     user_id = UserId(f"@palabre:{SERVER}")
     server_name = SERVER
+    connected = True
 
     def __init__(self) -> None:
         self.rooms: dict[RoomId, FakeRoom] = {ROOM: FakeRoom()}
@@ -62,13 +65,16 @@ class FakeMatrix:
         self.reactions: dict[str, tuple[EventId, str]] = {}
         self.refuse: dict[str, CallerError] = {}  # method name -> what it raises
         self.limit = 50_000_000
+        self.asked: list[UserId] = []  # about whom the homeserver was asked, in rooms that the bot is not in
         self.checkable = True  # whether the homeserver tells about rooms that the bot is not in
 
     def texts(self) -> list[str]:
         return [message["body"] for message in self.sent.values()]
 
     async def view(self, room_id: RoomId, user_id: UserId) -> RoomView:
-        room = self.rooms.get(room_id, FakeRoom(bot_joined=False, members={}))
+        room = self.rooms.get(room_id)
+        if room is None or not room.bot_joined:
+            return unseen_room(room_id, user_id)
         return RoomView(
             room_id=room_id,
             name=room.name,
@@ -79,13 +85,15 @@ class FakeMatrix:
             power=room.powers.get(user_id, 0),
             bot_power=room.bot_power,
             display_name=room.members.get(user_id, user_id),
-            required_power={},
+            required_power=room.required_power,
             server_allowed=user_id.partition(":")[2] not in room.denied_servers,
             access_rule=room.access_rule,
         )
 
     async def is_joined(self, room_id: RoomId, user_id: UserId) -> bool | None:
         """A room that the bot is not in is checked through `checkable`."""
+        self._may("is_joined")
+        self.asked.append(user_id)
         room = self.rooms.get(room_id)
         if room is None or not (room.bot_joined or self.checkable):
             return None
@@ -270,6 +278,10 @@ class FakeRelay:
     def open_taps(self) -> set[tuple[str, str]]:
         """(identity, track) of every open tap."""
         return {tap.key[1:] for tap in self.taps if not tap.closed}
+
+    def publishing(self, room: str, identity: str) -> tuple[bool, tuple[TrackSource, ...]] | None:
+        """What they may publish, once it was set."""
+        return self._room(room).permissions.get(identity)
 
     def attributes(self, room: str, identity: str) -> dict[str, str]:
         return self._room(room).attributes.get(identity, {})

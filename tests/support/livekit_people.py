@@ -116,6 +116,11 @@ class Person:
         await asyncio.wait_for(self.room.connect(relay.url, token, options), 15)
         return self
 
+    async def enter(self, url: str, token: str) -> Person:
+        """Join with a token that somebody else made."""
+        await asyncio.wait_for(self.room.connect(url, token), 15)
+        return self
+
     async def show(self, colour: tuple[int, int, int], *, simulcast: bool = True) -> str:
         """Publish the stamped camera; returns the track's sid."""
         source = rtc.VideoSource(WIDTH, HEIGHT)

@@ -9,6 +9,7 @@ from appservice.seams import RoomView
 from bridge import access
 from bridge.modes import MODE_END_TO_END, MODE_SERVER
 from bridge.people import guest_person, matrix_person
+from bridge.rights import Permissions
 from bridge.settings import RoomPolicy
 from palabre.base.errors import CallerError
 from palabre.base.ids import UserId
@@ -25,12 +26,12 @@ def code(call: object, *arguments: object) -> str:
 
 
 def test_a_member_may_publish_and_capture_but_moderates_from_power_level_50() -> None:
-    assert access.member_permissions(MEMBER, POLICY) == access.Permissions(True, True, False)
+    assert access.member_permissions(MEMBER, POLICY) == Permissions(True, True, False)
     moderator = dataclasses.replace(MEMBER, power=50)
     assert access.member_permissions(moderator, POLICY).moderate
 
 
-@pytest.mark.parametrize("membership", ["invite", "leave", "ban", "knock", ""])
+@pytest.mark.parametrize("membership", ["invite", "leave", "ban", "knock"])
 def test_whoever_is_not_joined_stays_outside(membership: str) -> None:
     view = dataclasses.replace(MEMBER, membership=membership, power=100)
     assert code(access.member_permissions, view, POLICY) == "not_in_room"
@@ -51,9 +52,40 @@ def test_a_member_of_a_room_without_the_bot_may_call_there_and_nothing_more() ->
     assert code(access.member_permissions, dataclasses.replace(afar, membership="leave"), POLICY) == "not_in_room"
 
 
-def test_people_of_a_server_that_the_room_denies_stay_outside_though_they_are_joined() -> None:
-    denied = dataclasses.replace(MEMBER, server_allowed=False)
-    assert code(access.member_permissions, denied, POLICY) == "not_in_room"
+def test_a_room_that_excludes_a_server_keeps_its_people_out_though_they_are_joined() -> None:
+    view = dataclasses.replace(MEMBER, server_allowed=False, power=100)
+    assert code(access.member_permissions, view, POLICY) == "server_excluded"
+
+
+@pytest.mark.parametrize(
+    ("rule", "outsider", "guest"),
+    [
+        ("", True, True),
+        ("unrestricted", True, True),
+        ("restricted", False, False),
+        ("direct", True, False),
+        ("something new", True, True),
+    ],
+)
+def test_access_rules_say_whether_outsiders_and_guests_may_come(rule: str, outsider: bool, guest: bool) -> None:
+    policy = RoomPolicy(external_servers=("evil.example",))
+    view = dataclasses.replace(MEMBER, access_rule=rule)
+    access.person_in(matrix_person(ALICE), view, MODE_SERVER, policy)
+    if outsider:
+        access.person_in(matrix_person(EVE), view, MODE_SERVER, policy)
+    else:
+        assert code(access.person_in, matrix_person(EVE), view, MODE_SERVER, policy) == "external_excluded"
+    if guest:
+        access.guest_permissions(view, MODE_SERVER, policy)
+    else:
+        assert code(access.guest_permissions, view, MODE_SERVER, policy) == "guests_not_allowed"
+
+
+def test_the_operator_may_let_guests_into_restricted_rooms() -> None:
+    policy = RoomPolicy(guests_in_restricted_rooms=True)
+    access.guest_permissions(dataclasses.replace(MEMBER, access_rule="restricted"), MODE_SERVER, policy)
+    direct = dataclasses.replace(MEMBER, access_rule="direct")
+    assert code(access.guest_permissions, direct, MODE_SERVER, policy) == "guests_not_allowed"
 
 
 def test_power_levels_of_the_policy_are_asked_for() -> None:
@@ -66,15 +98,9 @@ def test_power_levels_of_the_policy_are_asked_for() -> None:
 
 
 def test_guests_come_only_into_meetings_encrypted_to_the_server_and_never_record() -> None:
-    may = access.guest_permissions(MODE_SERVER)
+    may = access.person_in(guest_person("camille", "Camille"), MEMBER, MODE_SERVER, POLICY)
     assert (may.publish, may.capture, may.moderate) == (True, False, False)
-    assert code(access.guest_permissions, MODE_END_TO_END) == "end_to_end_only"
-
-
-def test_a_matrix_user_is_never_judged_without_the_room() -> None:
-    with pytest.raises(ValueError, match="without asking"):
-        access.person_in(matrix_person(ALICE), None, MODE_SERVER, POLICY)
-    assert access.person_in(guest_person("camille", "Camille"), None, MODE_SERVER, POLICY) == access.GUEST
+    assert code(access.guest_permissions, MEMBER, MODE_END_TO_END, POLICY) == "end_to_end_only"
 
 
 def test_only_people_of_the_own_server_have_rooms_created_unless_the_policy_names_others() -> None:

@@ -90,7 +90,7 @@ async def test_whoever_is_not_in_the_room_gets_nothing(bridge_world: World) -> N
     assert await refusal(bridge_world, EVE, asked()) == "not_in_room"
     bridge_world.matrix.rooms[ROOM].members[EVE] = "Eve"
     bridge_world.matrix.rooms[ROOM].denied_servers = frozenset({"evil.example"})
-    assert await refusal(bridge_world, EVE, asked()) == "not_in_room"
+    assert await refusal(bridge_world, EVE, asked()) == "server_excluded"
     rows = await bridge_world.database.fetch("SELECT * FROM bridge_call")
     assert list(rows) == []
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.access import Permissions
 from bridge.people import guest_person, matrix_person
+from bridge.rights import Permissions
 from bridge.tokens import mint_join_token
 from media.relay.seams import Grants
 from media.relay.tokens import verify
@@ -39,6 +39,6 @@ def test_nobody_gets_a_token_to_administer_a_room_to_hide_or_to_rename_themselve
 
 
 def test_who_may_not_publish_gets_a_token_to_listen(tmp_path: Path) -> None:
-    given = grants(tmp_path, may=Permissions(publish=False, capture=True, moderate=False))
+    given = grants(tmp_path, may=Permissions(publish=False, capture=True, moderate=False, share=False))
     assert not given.can_publish
     assert given.can_subscribe
