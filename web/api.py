@@ -55,7 +55,12 @@ class Api:
 
     def config(self) -> dict[str, Any]:
         """What the page needs before it starts; also written into it."""
-        return {"version": self._version, "dev": self._dev, "matrix_server": self._bridge.server_name}
+        return {
+            "version": self._version,
+            "dev": self._dev,
+            "matrix_server": self._bridge.server_name,
+            "foci": list(self._settings.foci),
+        }
 
     async def _config(self, _request: web.Request) -> Mapping[str, Any]:
         return self.config()

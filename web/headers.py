@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from yarl import URL
 
+from web.settings import ANY_FOCUS
+
 COMMON: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -24,13 +26,15 @@ PERMISSIONS = (
 )
 
 
-def page_csp(nonce: str, livekit_url: str, frame_ancestors: Sequence[str]) -> str:
+def page_csp(nonce: str, livekit_url: str, frame_ancestors: Sequence[str], foci: Sequence[str] = ()) -> str:
     """No inline script or style without the nonce, nothing from elsewhere but the relay.
 
+    `foci` are relays of others (`WebSettings.foci`), which calls across homeservers connect to.
     `blob:` workers are for effects on browsers without a frame callback; `wasm-unsafe-eval` compiles WebAssembly and
     evaluates no script. https://www.w3.org/TR/CSP3/
     """
     ancestors = " ".join(["'self'", *frame_ancestors])
+    relays = " ".join(dict.fromkeys([relay_origins(livekit_url), *(focus_origins(focus) for focus in foci)]))
     return "; ".join(
         (
             "default-src 'none'",
@@ -39,7 +43,7 @@ def page_csp(nonce: str, livekit_url: str, frame_ancestors: Sequence[str]) -> st
             "img-src 'self' data: blob:",
             "font-src 'self'",
             "media-src 'self' blob: mediastream:",
-            f"connect-src 'self' {relay_origins(livekit_url)}",
+            f"connect-src 'self' {relays}",
             "worker-src 'self' blob:",
             "manifest-src 'self'",
             "form-action 'self'",
@@ -59,11 +63,20 @@ def relay_origins(livekit_url: str) -> str:
     return f"{'wss' if secure else 'ws'}://{authority} {'https' if secure else 'http'}://{authority}"
 
 
-def page_headers(nonce: str, livekit_url: str, frame_ancestors: Sequence[str]) -> dict[str, str]:
+def focus_origins(focus: str) -> str:
+    """For the requests to a focus and for the WebSocket of its relay. A relay of another origin is an entry of its own."""
+    if focus == ANY_FOCUS:
+        return "https: wss:"
+    return f"{focus} {focus.replace('http', 'ws', 1)}"
+
+
+def page_headers(
+    nonce: str, livekit_url: str, frame_ancestors: Sequence[str], foci: Sequence[str] = ()
+) -> dict[str, str]:
     return {
         **COMMON,
         **NEVER_STORED,
-        "Content-Security-Policy": page_csp(nonce, livekit_url, frame_ancestors),
+        "Content-Security-Policy": page_csp(nonce, livekit_url, frame_ancestors, foci),
         "Permissions-Policy": PERMISSIONS,
     }
 

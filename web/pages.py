@@ -21,6 +21,7 @@ log = structlog.get_logger("pages")
 
 STATIC = Path(__file__).parent / "static"  # what `make web` builds
 NONCE_BYTES = 18
+WIDGET_PATH = "/widget"
 
 
 class Pages:
@@ -42,7 +43,7 @@ class Pages:
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get("/", self._page)
         router.add_get("/m/{id}", self._page)
-        router.add_get("/widget", self._page)
+        router.add_get(WIDGET_PATH, self._page)
         router.add_get(r"/assets/{name:[A-Za-z0-9_.-]{1,200}}", self._asset)
         router.add_get("/favicon.ico", self._nothing)
         router.add_get("/robots.txt", self._robots)
@@ -57,7 +58,9 @@ class Pages:
         except TemplateNotFound:
             log.warning("the call page is not built: run `make web`")
             return web.Response(status=503, text=say(language, "page.not_built"), headers=plain_headers())
-        headers = page_headers(nonce, self._livekit_url, self._settings.frame_ancestors)
+        # Only inside a Matrix client does the page take part in calls across homeservers.
+        foci = self._settings.foci if request.path == WIDGET_PATH else ()
+        headers = page_headers(nonce, self._livekit_url, self._settings.frame_ancestors, foci)
         return web.Response(text=html, content_type="text/html", headers={**headers, "Vary": "Accept-Language"})
 
     async def _asset(self, request: web.Request) -> web.StreamResponse:

@@ -215,6 +215,7 @@ async def test_outside_dev_the_local_sign_in_does_not_exist(bridge_world: World)
         "version": "1.2.3",
         "dev": False,
         "matrix_server": "example.org",
+        "foci": [],
     }
     await client.close()
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from web.headers import asset_headers, page_csp, page_headers, plain_headers, relay_origins
+from web.settings import ANY_FOCUS, WebSettings
 
 
 def directives(csp: str) -> dict[str, str]:
@@ -18,6 +20,24 @@ def test_the_page_may_load_itself_and_reach_the_relay_and_nothing_else() -> None
     assert csp["frame-ancestors"] == "'self' https://element.example.org"
     assert csp["base-uri"] == csp["object-src"] == "'none'"
     assert not any("unsafe-inline" in value or "'unsafe-eval'" in value or "*" in value for value in csp.values())
+
+
+def test_relays_of_others_are_reached_only_where_they_are_listed() -> None:
+    csp = directives(page_csp("n", "wss://meet.example.org", (), ["https://rtc.land.example"]))
+    assert csp["connect-src"].split()[1:] == [
+        "wss://meet.example.org",
+        "https://meet.example.org",
+        "https://rtc.land.example",
+        "wss://rtc.land.example",
+    ]
+    csp = directives(page_csp("n", "wss://meet.example.org", (), [ANY_FOCUS]))
+    assert csp["connect-src"].endswith("https: wss:")
+
+
+@pytest.mark.parametrize("focus", ["*", "rtc.example.org", "https://rtc.example.org/", "wss://a.example", "https:; x"])
+def test_a_relay_of_others_is_an_origin(focus: str) -> None:
+    with pytest.raises(ValidationError, match="neither an origin"):
+        WebSettings(foci=(focus,))
 
 
 @pytest.mark.parametrize(

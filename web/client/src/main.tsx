@@ -27,8 +27,11 @@ async function boot(): Promise<void> {
     api: new Api(),
     door: door ?? { kind: 'link', meetingId: '' },
     dev: config.dev,
+    foci: config.foci,
     device: tabDevice(tabStorage()),
-    makeSession: async (devices, onEnd) => new (await import('./call/session')).CallSession(devices, onEnd),
+    makeSession: async (devices, onEnd, encryption) =>
+      new (await import('./call/session')).CallSession(devices, onEnd, encryption),
+    makeStay: async (parts) => await (await import('./rtc/stay')).stayInCall(parts),
   })
   const root = document.getElementById('root')
   if (root === null) throw new Error('The template has no #root')
@@ -46,7 +49,7 @@ async function boot(): Promise<void> {
 function doorOf(entrance: Entrance): Door | null {
   if (entrance.kind === 'unknown') return null
   if (entrance.kind === 'link') return { kind: 'link', meetingId: entrance.meetingId }
-  return { kind: 'widget', roomId: entrance.roomId, bridge: widgetBridge(entrance) }
+  return { kind: 'widget', roomId: entrance.roomId, deviceId: entrance.deviceId, bridge: widgetBridge(entrance) }
 }
 
 /** One bridge per page, made when first wanted; after a failure the next try makes a new one. */

@@ -31,6 +31,8 @@ export interface Pass {
   identity: string
   name: string
   mode: string
+  /** The focus to name in the room's member event; absent where the call is closed to other Matrix clients. */
+  service_url?: string | null
   may: { publish: boolean; capture: boolean; moderate: boolean }
 }
 
@@ -88,8 +90,9 @@ export class Api {
     }
   }
 
-  async join(id: string, device: string): Promise<Pass> {
-    return await this.call('POST', `/meetings/${encodeURIComponent(id)}/join`, { device })
+  /** `mode`: for a device of the Matrix client around us, which other Matrix clients are to recognise. */
+  async join(id: string, device: string, mode?: string): Promise<Pass> {
+    return await this.call('POST', `/meetings/${encodeURIComponent(id)}/join`, mode === undefined ? { device } : { device, mode })
   }
 
   async startCapture(id: string, kinds: Kind[]): Promise<Capture> {

@@ -8,8 +8,8 @@ import { applyTheme, themeOf } from './theme'
 
 describe('configuration', () => {
   test('is read from the template', () => {
-    document.body.innerHTML = '<script type="application/json" id="config">{"version":"0.1","dev":true,"matrix_server":"e"}</script>'
-    expect(readConfig(document)).toEqual({ version: '0.1', dev: true, matrixServer: 'e' })
+    document.body.innerHTML = '<script type="application/json" id="config">{"version":"0.1","dev":true,"matrix_server":"e","foci":["https://rtc.example"]}</script>'
+    expect(readConfig(document)).toEqual({ version: '0.1', dev: true, matrixServer: 'e', foci: ['https://rtc.example'] })
   })
 
   test.each(['', '{{ config_json }}', '[1]', 'null'])('takes its defaults from «%s»: no sign-in by password', (text) => {

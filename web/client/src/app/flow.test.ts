@@ -2,6 +2,8 @@ import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { NOTHING } from '../call/capture'
 import { DEFAULT_DEVICES } from '../call/devices'
 import type { CallSession } from '../call/session'
+import type { MatrixHost } from '../rtc/host'
+import type { RtcStay, StayParts } from '../rtc/stay'
 import type { Meeting } from './api'
 import { Api, ApiError } from './api'
 import type { Door } from './flow'
@@ -19,16 +21,26 @@ function made(kind: Door['kind'], dev = true) {
     meeting: vi.spyOn(api, 'meeting').mockResolvedValue(MEETING),
     join: vi.spyOn(api, 'join').mockResolvedValue(PASS),
   }
-  const bridge = { openId: vi.fn(async () => OPENID), keepVisible: vi.fn(async () => undefined) }
-  const door: Door = kind === 'link' ? { kind, meetingId: 'm1' } : { kind, roomId: '!r:e', bridge: async () => bridge }
-  const session = { connect: vi.fn(async () => undefined), leave: vi.fn(async () => undefined) }
+  const bridge = {
+    openId: vi.fn(async () => OPENID),
+    keepVisible: vi.fn(async () => undefined),
+    allow: vi.fn(async (asked: readonly string[]): Promise<ReadonlySet<string>> => new Set(asked)),
+    matrix: {} as MatrixHost,
+  }
+  const door: Door = kind === 'link' ? { kind, meetingId: 'm1' } : { kind, roomId: '!r:e', deviceId: 'DEV', bridge: async () => bridge }
+  const session = { connect: vi.fn(async () => undefined), leave: vi.fn(async () => end(null)) }
+  const stay = { endToEnd: true, encrypt: vi.fn(() => 'encryption'), attend: vi.fn(), leave: vi.fn(async () => undefined), sendConsent: vi.fn(async () => undefined) }
+  const makeStay = vi.fn(async (_parts: StayParts) => stay as unknown as RtcStay)
+  const makeSession = vi.fn(async (_devices: unknown, onEnd: typeof end, _encryption: unknown) => {
+    end = onEnd
+    return session as unknown as CallSession
+  })
   let end: (ending: string | null) => void = () => undefined
   let clock = 0
   const flow = new Flow({
-    api, door, dev, device: 'd1', now: () => clock,
-    makeSession: async (_devices, onEnd) => { end = onEnd; return session as unknown as CallSession },
+    api, door, dev, foci: [], device: 'd1', now: () => clock, makeSession, makeStay,
   })
-  return { flow, calls, bridge, session, end: (ending: string | null) => end(ending), tick: (ms: number) => { clock += ms } }
+  return { flow, calls, bridge, session, stay, makeStay, makeSession, end: (ending: string | null) => end(ending), tick: (ms: number) => { clock += ms } }
 }
 
 const track = () => ({ stop: vi.fn() }) as unknown as MediaStreamTrack
@@ -101,6 +113,112 @@ describe('as a widget', () => {
     await flow.join(tracks(), DEFAULT_DEVICES)
     end(null)
     await vi.waitFor(() => expect(bridge.keepVisible.mock.calls).toEqual([[true], [false]]))
+  })
+})
+
+describe('in a Matrix client, end to end', () => {
+  const E2EE: Meeting = { ...MEETING, mode: 'e2ee' }
+  const SEAT = { ...PASS, mode: 'e2ee', identity: '@ana:e:DEV', service_url: 'https://focus' }
+  async function before(meeting = E2EE, seat: typeof SEAT = SEAT) {
+    const parts = made('widget')
+    parts.calls.meeting.mockResolvedValue(meeting)
+    parts.calls.join.mockResolvedValue(seat)
+    await parts.flow.start()
+    return parts
+  }
+
+  test('the Matrix device takes the seat, is announced, and only then connects, encrypted', async () => {
+    const { flow, calls, makeStay, makeSession, session } = await before()
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    expect(calls.join).toHaveBeenCalledWith('m1', 'DEV', 'e2ee')
+    expect(makeStay).toHaveBeenCalledWith(expect.objectContaining({
+      own: { userId: '@ana:e', deviceId: 'DEV', roomId: '!r:e' }, focus: 'https://focus', endToEnd: true,
+    }))
+    expect(makeSession.mock.calls[0]?.[2]).toBe('encryption')
+    expect(makeStay.mock.invocationCallOrder[0]).toBeLessThan(session.connect.mock.invocationCallOrder[0] ?? 0)
+    expect(flow.screen.getState().name).toBe('call')
+  })
+
+  test('a client that does not allow it is told so, and no seat is taken', async () => {
+    const { flow, calls, bridge } = await before()
+    bridge.allow.mockResolvedValue(new Set())
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    expect(flow.screen.getState()).toMatchObject({ name: 'prejoin', problem: { code: 'call_not_shared' } })
+    expect(calls.join).not.toHaveBeenCalled()
+  })
+
+  test('a call that somebody else opened to the server meanwhile is not entered unasked', async () => {
+    const { flow, calls, makeStay, session } = await before(E2EE, { ...SEAT, mode: 'server' })
+    calls.meeting.mockResolvedValue(MEETING)
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    expect(flow.screen.getState()).toMatchObject({ name: 'prejoin', problem: { code: 'mode_changed' }, meeting: { mode: 'server' } })
+    expect(makeStay).not.toHaveBeenCalled()
+    expect(session.connect).not.toHaveBeenCalled()
+  })
+
+  test('whoever leaves, or cannot connect, is withdrawn from the room', async () => {
+    const { flow, session, stay } = await before()
+    session.connect.mockRejectedValueOnce(new ApiError('relay_unreachable', 0))
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    expect(stay.leave).toHaveBeenCalledTimes(1)
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    await flow.leave()
+    expect(stay.leave).toHaveBeenCalledTimes(2)
+    expect(flow.screen.getState().name).toBe('ended')
+  })
+
+  test('when the room takes our event no more, the call ends with the reason', async () => {
+    const { flow, makeStay } = await before()
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    makeStay.mock.calls[0]?.[0].onFailure('call_not_allowed')
+    await vi.waitFor(() => expect(flow.screen.getState()).toMatchObject({ name: 'ended', summary: { problem: { code: 'call_not_allowed' } } }))
+  })
+
+  test('an answer about recording goes through the room as well', async () => {
+    const { flow, calls, session, stay } = await before()
+    Object.assign(session, { room: { metadata: JSON.stringify({ call: 'c1' }) } })
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    const answer = vi.spyOn(flow.api, 'answerConsent').mockResolvedValue(undefined)
+    await flow.answerConsent(['recording'], 'yes')
+    expect(stay.sendConsent).toHaveBeenCalledWith({ call: 'c1', answers: { recording: 'yes' } })
+    expect(answer).toHaveBeenCalledWith('m1', ['recording'], 'yes')
+    answer.mockRejectedValue(new ApiError('unreachable', 0))
+    await flow.answerConsent(['recording'], 'no')
+    stay.sendConsent.mockRejectedValue(new Error('not allowed'))
+    await expect(flow.answerConsent(['recording'], 'yes')).rejects.toMatchObject({ code: 'unreachable' })
+    expect(calls.join).toHaveBeenCalledTimes(1)
+  })
+
+  test('in a room without encryption one is announced too, but joins all the same where the client won’t', async () => {
+    const clear = { ...MEETING, roomEncrypted: false }
+    const seat = { ...SEAT, mode: 'server' }
+    const announced = await before(clear, seat)
+    await announced.flow.join(tracks(), DEFAULT_DEVICES)
+    expect(announced.makeStay).toHaveBeenCalledWith(expect.objectContaining({ endToEnd: false }))
+    const silent = await before(clear, { ...seat, service_url: '' })
+    silent.bridge.allow.mockResolvedValue(new Set())
+    await silent.flow.join(tracks(), DEFAULT_DEVICES)
+    expect(silent.calls.join).toHaveBeenCalledWith('m1', 'd1')
+    expect(silent.makeStay).not.toHaveBeenCalled()
+    expect(silent.flow.screen.getState().name).toBe('call')
+  })
+
+  test('the client is asked for no more than a call needs', async () => {
+    const { flow, bridge } = await before()
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    expect(bridge.allow.mock.calls[0]?.[0]).toEqual([
+      'org.matrix.msc2762.timeline:!r:e',
+      'org.matrix.msc2762.receive.state_event:org.matrix.msc3401.call.member',
+      'org.matrix.msc2762.receive.state_event:m.room.member',
+      'org.matrix.msc2762.send.state_event:org.matrix.msc3401.call.member#_@ana:e_DEV_m.call',
+      'org.matrix.msc3819.send.to_device:io.element.call.encryption_keys',
+      'org.matrix.msc3819.receive.to_device:io.element.call.encryption_keys',
+      'org.matrix.msc4157.send.delayed_event',
+      'org.matrix.msc4157.update_delayed_event',
+      'org.matrix.msc4407.receive.sticky_event',
+      'org.matrix.msc2762.receive.event:org.matrix.msc4143.rtc.member',
+      'org.matrix.msc2762.send.event:org.palabre.consent',
+    ])
   })
 })
 

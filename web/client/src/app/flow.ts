@@ -5,44 +5,75 @@
  * belongs (`screens.next` ignores events that no longer fit), so that a late answer changes nothing.
  */
 import { createStore } from 'zustand/vanilla'
-import type { Capture, Kind } from '../call/capture'
-import { NOTHING, running } from '../call/capture'
+import type { Answer, Capture, Kind } from '../call/capture'
+import { callIdOf, NOTHING, running } from '../call/capture'
 import type { Devices } from '../call/devices'
 import type { Tracks } from '../call/preview'
+import type { Encryption } from '../call/encryption'
 import type { CallSession } from '../call/session'
 import type { WidgetBridge } from '../features/widget/bridge'
+import type { OwnDevice } from '../rtc/events'
+import { capabilitiesFor } from '../rtc/events'
+import type { RtcStay, StayParts } from '../rtc/stay'
 import type { Api, Meeting, OpenId, Pass } from './api'
 import { ApiError } from './api'
 import type { Problem, Screen, ScreenEvent } from './screens'
 import { FIRST, next } from './screens'
 
+/** Of a call: media are encrypted from person to person. Of a request: the page could, and is a Matrix device's. */
+const MODE_END_TO_END = 'e2ee'
+
 /** The door: a link, or a widget with its client. */
 export type Door =
   | { kind: 'link'; meetingId: string }
-  | { kind: 'widget'; roomId: string; bridge: () => Promise<WidgetBridge> }
+  | { kind: 'widget'; roomId: string; deviceId: string; bridge: () => Promise<WidgetBridge> }
 
 export interface FlowParts {
   api: Api
   door: Door
   /** Whether the server has the local sign-in. */
   dev: boolean
+  /** Relays of others that we may connect to (app/config.ts). */
+  foci: readonly string[]
   device: string
-  makeSession: (devices: Devices, onEnd: (ending: string | null) => void) => Promise<CallSession>
+  makeSession: (devices: Devices, onEnd: (ending: string | null) => void, encryption: Encryption | null) => Promise<CallSession>
+  /** Only ever called inside a Matrix client. */
+  makeStay: (parts: StayParts) => Promise<RtcStay>
   now?: () => number // ms
+}
+
+/** A step that can't be taken; `code` is a problem code. */
+export class FlowError extends Error {
+  constructor(readonly code: 'device_unknown' | 'call_not_shared' | 'mode_changed') {
+    super(code)
+    this.name = 'FlowError'
+  }
+}
+
+/** What the Matrix client allows of announcing us in the room. */
+interface Introduction {
+  bridge: WidgetBridge
+  own: OwnDevice
+  granted: ReadonlySet<string>
 }
 
 /** A call that runs, for the call's own screen. */
 export interface RunningCall {
   session: CallSession
   pass: Pass
+  /** Null where the room's other Matrix clients don't see us: by link. */
+  stay: RtcStay | null
 }
 
 export class Flow {
   readonly screen = createStore<Screen>(() => FIRST)
   private person = ''
+  private userId = ''
   private meetingId = ''
   private running: RunningCall | null = null
   private begun = 0
+  /** Why we leave, where it isn't the person's wish. */
+  private failure: string | null = null
   private readonly captured = new Set<Kind>()
   private readonly now: () => number
 
@@ -94,20 +125,82 @@ export class Flow {
   async join(tracks: Tracks, devices: Devices): Promise<void> {
     this.tell({ type: 'joinAsked' })
     try {
-      const pass = await this.ask(() => this.api.join(this.meetingId, this.parts.device))
-      const session = await this.parts.makeSession(devices, (ending) => this.ended(ending))
-      await session.connect(pass.url, pass.token, tracks, pass.may.publish)
-      this.running = { session, pass }
+      this.running = await this.enter(tracks, devices)
     } catch (error) {
       tracks.microphone?.stop()
       tracks.camera?.stop()
       if (expired(error) && !this.inWidget) return this.tell({ type: 'signInNeeded', problem: problemOf(error) })
-      return this.tell({ type: 'joinRefused', problem: problemOf(error) })
+      this.tell({ type: 'joinRefused', problem: problemOf(error) })
+      return await this.refresh() // It may be the meeting that changed.
     }
     this.begun = this.now()
     this.captured.clear()
     this.tell({ type: 'connected' })
     void this.keepVisible(true)
+  }
+
+  /** Introduces us to the room where that is possible, asks for a seat, and takes it. */
+  private async enter(tracks: Tracks, devices: Devices): Promise<RunningCall> {
+    const endToEnd = this.expected?.mode === MODE_END_TO_END
+    const introduction = await this.introduce(endToEnd)
+    const pass = await this.ask(() =>
+      introduction === null
+        ? this.api.join(this.meetingId, this.parts.device)
+        : this.api.join(this.meetingId, introduction.own.deviceId, MODE_END_TO_END),
+    )
+    // Somebody opened the call otherwise meanwhile: the person is to know before they speak.
+    if ((pass.mode === MODE_END_TO_END) !== endToEnd) throw new FlowError('mode_changed')
+    this.failure = null
+    const stay = introduction === null || !pass.service_url ? null : await this.announce(introduction, pass.service_url, endToEnd, devices)
+    try {
+      const session = await this.parts.makeSession(devices, (ending) => this.ended(ending), stay?.encrypt() ?? null)
+      stay?.attend(session.room)
+      await session.connect(pass.url, pass.token, tracks, pass.may.publish)
+      return { session, pass, stay }
+    } catch (error) {
+      void stay?.leave()
+      throw error
+    }
+  }
+
+  /** Null: nobody is told of us, and nobody has to be. Raises `FlowError` where it can't be done without. */
+  private async introduce(endToEnd: boolean): Promise<Introduction | null> {
+    const { door } = this.parts
+    // In an encrypted room a call to the server is closed to other Matrix clients.
+    if (door.kind !== 'widget' || !(endToEnd || this.expected?.roomEncrypted === false)) return null
+    if (door.deviceId === '' || this.userId === '') {
+      if (endToEnd) throw new FlowError('device_unknown')
+      return null
+    }
+    const own = { userId: this.userId, deviceId: door.deviceId, roomId: door.roomId }
+    const { needed, useful } = capabilitiesFor(own, endToEnd)
+    const bridge = await door.bridge()
+    const granted = await bridge.allow([...needed, ...useful])
+    if (needed.every((capability) => granted.has(capability))) return { bridge, own, granted }
+    if (endToEnd) throw new FlowError('call_not_shared')
+    return null
+  }
+
+  private async announce({ bridge, own, granted }: Introduction, focus: string, endToEnd: boolean, devices: Devices): Promise<RtcStay> {
+    return await this.parts.makeStay({
+      host: bridge.matrix,
+      own,
+      focus,
+      endToEnd,
+      granted,
+      devices,
+      foci: this.parts.foci,
+      onFailure: (code) => {
+        this.failure = code
+        void this.leave()
+      },
+    })
+  }
+
+  /** The meeting as the person saw it when they pressed the button. */
+  private get expected(): Meeting | null {
+    const screen = this.screen.getState()
+    return screen.name === 'connecting' ? screen.meeting : null
   }
 
   async leave(): Promise<void> {
@@ -132,8 +225,26 @@ export class Flow {
     await this.ask(() => this.api.stopCapture(this.meetingId, kinds))
   }
 
-  async answerConsent(kinds: Kind[], answer: 'yes' | 'no'): Promise<void> {
-    await this.ask(() => this.api.answerConsent(this.meetingId, kinds, answer))
+  /** End-to-end, the answer is an event that the person's own device encrypts: that proves whose it is. */
+  async answerConsent(kinds: Kind[], answer: Answer): Promise<void> {
+    const sent = await this.sendConsent(kinds, answer)
+    try {
+      await this.ask(() => this.api.answerConsent(this.meetingId, kinds, answer)) // At once, as a no has to be.
+    } catch (error) {
+      if (!sent) throw error
+    }
+  }
+
+  /** Whether it went through the room. */
+  private async sendConsent(kinds: Kind[], answer: Answer): Promise<boolean> {
+    const { session, stay } = this.running ?? {}
+    const call = callIdOf(session?.room.metadata)
+    if (stay?.endToEnd !== true || call === null) return false
+    const answers = Object.fromEntries(kinds.map((kind) => [kind, answer]))
+    return await stay.sendConsent({ call, answers }).then(
+      () => true,
+      () => false, // The client does not allow it, or its homeserver is away.
+    )
   }
 
   private async enterByWidget(): Promise<void> {
@@ -153,6 +264,7 @@ export class Flow {
     const openid: OpenId = await bridge.openId()
     const { user, meetingId } = await this.api.signInByOpenId(openid, door.roomId)
     this.person = user.name
+    this.userId = user.id
     this.meetingId = meetingId
   }
 
@@ -187,9 +299,11 @@ export class Flow {
 
   private ended(ending: string | null): void {
     const seconds = Math.max(0, Math.round((this.now() - this.begun) / 1000))
+    void this.running?.stay?.leave()
     this.running = null
     void this.keepVisible(false)
-    const problem = ending === null ? null : { code: ending }
+    const code = this.failure ?? ending
+    const problem = code === null ? null : { code }
     this.tell({ type: 'left', summary: { seconds, captured: [...this.captured], problem } })
   }
 

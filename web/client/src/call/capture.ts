@@ -37,6 +37,12 @@ export function captureOf(metadata: string | undefined): Capture {
   return parseCapture(parseMetadata(metadata)['capture'])
 }
 
+/** The id under which an answer names the call; null in a room of another service. */
+export function callIdOf(metadata: string | undefined): string | null {
+  const id = parseMetadata(metadata)['call']
+  return typeof id === 'string' && id !== '' ? id : null
+}
+
 function parseMetadata(metadata: string | undefined): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(metadata ?? '')

@@ -7,6 +7,7 @@
 import { LocalAudioTrack, LocalVideoTrack, LogLevel, Room, RoomEvent, setLogLevel, Track } from 'livekit-client'
 import type { ChatLog } from './chat'
 import { chatLog } from './chat'
+import type { Encryption } from './encryption'
 import { connectOptions, roomOptions } from './options'
 import type { Devices } from './devices'
 import type { Tracks } from './preview'
@@ -30,10 +31,12 @@ export class CallSession {
   constructor(
     devices: Devices,
     private readonly onEnd: (ending: string | null) => void,
+    private readonly encryption: Encryption | null = null,
   ) {
-    this.room = new Room(roomOptions(devices))
-    this.chat = chatLog(this.room)
+    this.room = new Room({ ...roomOptions(devices), ...encryption?.options })
+    this.chat = chatLog(this.room, { endToEnd: encryption !== null })
     this.room.on(RoomEvent.Disconnected, (reason) => {
+      encryption?.stop()
       if (!this.connected) return
       this.connected = false
       this.onEnd(endingOf(reason))
@@ -43,6 +46,7 @@ export class CallSession {
   /** Raises `JoinError`, with the tracks stopped. */
   async connect(url: string, token: string, tracks: Tracks, publish: boolean): Promise<void> {
     try {
+      await this.encryption?.enforce(this.room)
       await this.room.connect(url, token, connectOptions)
     } catch (error) {
       stop(tracks)

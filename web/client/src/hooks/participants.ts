@@ -12,7 +12,6 @@ const MEDIA = [
   ParticipantEvent.LocalTrackUnpublished,
 ] as const
 
-const NAMES = [ParticipantEvent.ParticipantNameChanged] as const
 const ATTRIBUTES = [ParticipantEvent.AttributesChanged] as const
 
 export function useMicrophoneOn(participant: Participant): boolean {
@@ -23,16 +22,11 @@ export function useCameraOn(participant: Participant): boolean {
   return useFact(participant, MEDIA, (p) => p.isCameraEnabled)
 }
 
-/** The display name; where a client gave none, its identity is better than nothing. */
-export function useName(participant: Participant): string {
-  return useFact(participant, NAMES, (p) => p.name || p.identity)
-}
-
 export function useAttribute(participant: Participant, name: string): string | undefined {
   return useFact(participant, ATTRIBUTES, (p) => p.attributes[name])
 }
 
-type Events = typeof MEDIA | typeof NAMES | typeof ATTRIBUTES
+type Events = typeof MEDIA | typeof ATTRIBUTES
 
 function useFact<T extends string | boolean | undefined>(
   participant: Participant,

@@ -12,7 +12,9 @@ import { Flow } from '../app/flow'
 import type { Capture, Standing } from '../call/capture'
 import { captureModel } from '../call/captureModel'
 import { chatLog } from '../call/chat'
-import { CallContext } from '../features/call/context'
+import { makeRoster } from '../call/roster'
+import type { RtcStay } from '../rtc/stay'
+import { CallContext, RosterContext } from '../features/call/context'
 import { CaptureContext } from '../features/capture/context'
 
 export const THEMES = ['light', 'dark'] as const
@@ -23,8 +25,10 @@ export function fakeFlow(): Flow {
     api,
     door: { kind: 'link', meetingId: 'm1' },
     dev: true,
+    foci: [],
     device: 'd1',
     makeSession: () => Promise.reject(new Error('no call in this test')),
+    makeStay: () => Promise.reject(new Error('no Matrix client in this test')),
   })
   for (const method of ['join', 'leave', 'refresh', 'signIn', 'start', 'back', 'startCapture', 'stopCapture', 'answerConsent'] as const) {
     vi.spyOn(flow, method).mockResolvedValue(undefined)
@@ -32,14 +36,15 @@ export function fakeFlow(): Flow {
   return flow
 }
 
-export function fakeCall(may: Partial<RunningCall['pass']['may']> = {}) {
+export function fakeCall(may: Partial<RunningCall['pass']['may']> = {}, stay: RtcStay | null = null) {
   const room = new Room()
   room.localParticipant.identity = 'ana-d1'
   vi.spyOn(room.localParticipant, 'name', 'get').mockReturnValue('Ana Pereira')
   const flow = fakeFlow()
+  const roster = makeRoster(room, stay)
   const model = captureModel(room, flow, () => 'unreachable')
   const pass = { url: '', token: '', identity: 'ana-d1', name: 'Ana', mode: 'server', may: { publish: true, capture: true, moderate: false, ...may } }
-  const call = { session: { room, chat: chatLog(room), leave: vi.fn(), connect: vi.fn() }, pass } as unknown as RunningCall
+  const call = { session: { room, chat: chatLog(room), leave: vi.fn(), connect: vi.fn() }, pass, stay } as unknown as RunningCall
 
   /** What the server says: in the room's metadata and the person's attributes. */
   const tell = (capture: Partial<Capture>, standings: Partial<Record<keyof Capture, Standing>> = {}) => {
@@ -52,11 +57,14 @@ export function fakeCall(may: Partial<RunningCall['pass']['may']> = {}) {
   const show = (content: ReactNode, theme: (typeof THEMES)[number] = 'light') => {
     document.documentElement.dataset.theme = theme
     model.follow()
+    roster.follow()
     return render(
       <FlowContext.Provider value={flow}>
         <RoomContext.Provider value={room}>
           <CallContext.Provider value={call}>
-            <CaptureContext.Provider value={model}>{content}</CaptureContext.Provider>
+            <CaptureContext.Provider value={model}>
+              <RosterContext.Provider value={roster}>{content}</RosterContext.Provider>
+            </CaptureContext.Provider>
           </CallContext.Provider>
         </RoomContext.Provider>
       </FlowContext.Provider>,

@@ -1,4 +1,4 @@
-/** What jsdom lacks and the page's libraries call. */
+/** What jsdom or Node lacks and the page's libraries call. */
 import { cleanup } from '@testing-library/react'
 import { afterEach, beforeAll } from 'vitest'
 import { startI18n } from '../i18n'
@@ -16,6 +16,16 @@ window.HTMLElement.prototype.scrollTo ??= () => undefined
 globalThis.MediaStream ??= class {
   constructor(readonly tracks: unknown[] = []) {}
 } as unknown as typeof MediaStream
+
+// In every browser that the build is for; Node has it from version 22.
+const promises = Promise as unknown as { withResolvers?: () => object }
+promises.withResolvers ??= () => {
+  let settle = {}
+  const promise = new Promise((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  return { promise, ...settle }
+}
 
 beforeAll(async () => {
   await startI18n('fr')

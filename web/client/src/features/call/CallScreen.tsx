@@ -1,5 +1,5 @@
 /** The call: header, what wants a decision, stage, side panel, control bar. Fetched while people are still before it. */
-import { RoomAudioRenderer, RoomContext } from '@livekit/components-react'
+import { RoomContext } from '@livekit/components-react'
 import { useCallback, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Meeting } from '../../app/api'
@@ -7,6 +7,7 @@ import { useFlow } from '../../app/context'
 import type { RunningCall } from '../../app/flow'
 import { problemOf } from '../../app/flow'
 import { captureModel } from '../../call/captureModel'
+import { makeRoster } from '../../call/roster'
 import { Notices } from '../../ui/Live'
 import { CaptureContext } from '../capture/context'
 import { ConsentBanner } from '../capture/ConsentBanner'
@@ -16,8 +17,9 @@ import { ControlBar } from '../controls/ControlBar'
 import { PeoplePanel } from '../people/PeoplePanel'
 import { Stage } from '../stage/Stage'
 import css from './CallScreen.module.css'
-import { CallContext } from './context'
+import { CallContext, RosterContext } from './context'
 import { Header } from './Header'
+import { Sounds } from './Sounds'
 import { useNews } from './useNews'
 
 export type Panel = 'chat' | 'people' | null
@@ -27,12 +29,16 @@ export default function CallScreen({ meeting, call }: { meeting: Meeting; call: 
   const { room } = call.session
   const [model] = useState(() => captureModel(room, flow, (error) => problemOf(error).code))
   useEffect(() => model.follow(), [model])
+  const [roster] = useState(() => makeRoster(room, call.stay))
+  useEffect(() => roster.follow(), [roster])
   return (
     <RoomContext.Provider value={room}>
       <CallContext.Provider value={call}>
         <CaptureContext.Provider value={model}>
-          <Layout meeting={meeting} call={call} />
-          <RoomAudioRenderer />
+          <RosterContext.Provider value={roster}>
+            <Layout meeting={meeting} call={call} />
+            <Sounds stay={call.stay} />
+          </RosterContext.Provider>
         </CaptureContext.Provider>
       </CallContext.Provider>
     </RoomContext.Provider>

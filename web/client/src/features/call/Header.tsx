@@ -1,5 +1,4 @@
 /** Which meeting this is, how safe it is, what is captured, how many are there, and what time it is. */
-import { useParticipants } from '@livekit/components-react'
 import { Users } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -12,12 +11,14 @@ import { Title } from '../../ui/Title'
 import { CaptureChips } from '../capture/CaptureChips'
 import { useCaptureModel } from '../capture/context'
 import { EncryptionChip } from '../encryption/EncryptionChip'
+import { useCall, useRoster } from './context'
 import css from './Header.module.css'
 
 export function Header({ title }: { title: string }) {
   const { t } = useTranslation('call')
   const flow = useFlow()
-  const people = useParticipants()
+  const { pass } = useCall()
+  const people = useRoster().people.filter(({ recorder }) => !recorder)
   const { capture } = useStore(useCaptureModel().store)
   return (
     <header className={css.header}>
@@ -28,7 +29,7 @@ export function Header({ title }: { title: string }) {
       )}
       <Title className={css.title}>{title}</Title>
       <div className={css.chips}>
-        <EncryptionChip crowded={running(capture).length > 0} />
+        <EncryptionChip endToEnd={pass.mode === 'e2ee'} crowded={running(capture).length > 0} />
         <CaptureChips />
         <span className={css.spare}>
           <Chip icon={<Users size={16} aria-hidden />}>{t('count', { count: people.length })}</Chip>

@@ -1,13 +1,12 @@
 /** Says aloud what happens around the person: who comes and goes, shares a screen, writes, records. */
-import { useRoomContext } from '@livekit/components-react'
-import type { Participant, TrackPublication } from 'livekit-client'
-import { RoomEvent, Track } from 'livekit-client'
 import { useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
 import { announce, notify } from '../../app/live'
 import type { RunningCall } from '../../app/flow'
 import { KINDS } from '../../call/capture'
+import type { Person } from '../../call/roster'
 import { useCaptureModel } from '../capture/context'
+import { useRosterStore } from './context'
 
 /** In a larger meeting, every coming and going would drown what people say. */
 const SMALL_MEETING = 12
@@ -22,21 +21,25 @@ export function useNews(call: RunningCall): void {
 
 function usePeopleNews(): void {
   const { t } = useTranslation('call')
-  const room = useRoomContext()
-  useEffect(() => {
-    const tell = (sentence: 'joined' | 'went') => (person: Participant) => {
-      if (room.remoteParticipants.size < SMALL_MEETING) announce(t(sentence, { name: person.name || person.identity }))
-    }
-    const joined = tell('joined')
-    const went = tell('went')
-    const published = ({ source }: TrackPublication, person: Participant) => {
-      if (source === Track.Source.ScreenShare) announce(t('screen_of', { name: person.name || person.identity }))
-    }
-    room.on(RoomEvent.ParticipantConnected, joined).on(RoomEvent.ParticipantDisconnected, went).on(RoomEvent.TrackPublished, published)
-    return () => {
-      room.off(RoomEvent.ParticipantConnected, joined).off(RoomEvent.ParticipantDisconnected, went).off(RoomEvent.TrackPublished, published)
-    }
-  }, [room, t])
+  const store = useRosterStore()
+  useEffect(
+    () =>
+      store.subscribe(({ people, screens }, before) => {
+        if (people.length <= SMALL_MEETING) {
+          for (const { name, recorder } of newcomers(people, before.people)) if (!recorder) announce(t('joined', { name }))
+          for (const { name, recorder } of newcomers(before.people, people)) if (!recorder) announce(t('went', { name }))
+        }
+        for (const { person } of screens) {
+          if (!before.screens.some((screen) => screen.person.identity === person.identity)) announce(t('screen_of', { name: person.name }))
+        }
+      }),
+    [store, t],
+  )
+}
+
+/** Those of `now` who weren't there before. */
+function newcomers(now: readonly Person[], before: readonly Person[]): Person[] {
+  return now.filter(({ identity, isLocal }) => !isLocal && !before.some((other) => other.identity === identity))
 }
 
 function useChatNews({ session }: RunningCall): void {

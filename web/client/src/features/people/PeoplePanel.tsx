@@ -1,56 +1,95 @@
 /** Who is there: name, devices, and what each answered to being recorded or transcribed. */
-import { useParticipants } from '@livekit/components-react'
 import type { Participant } from 'livekit-client'
-import { Check, CircleHelp, Mic, MicOff, Video, VideoOff, X } from 'lucide-react'
+import { Check, CircleDot, CircleHelp, Mic, MicOff, Video, VideoOff, X } from 'lucide-react'
 import { useTranslation } from 'react-i18next'
 import { useStore } from 'zustand'
 import type { Kind, Standing } from '../../call/capture'
 import { running } from '../../call/capture'
-import { useAttribute, useCameraOn, useMicrophoneOn, useName } from '../../hooks/participants'
+import type { Person } from '../../call/roster'
+import { useAttribute, useCameraOn, useMicrophoneOn } from '../../hooks/participants'
 import { Avatar } from '../../ui/Avatar'
 import { Chip } from '../../ui/Chip'
 import { Panel } from '../../ui/Panel'
+import { useRoster } from '../call/context'
 import { useCaptureModel } from '../capture/context'
 import css from './PeoplePanel.module.css'
 
 export function PeoplePanel({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation('call')
-  const people = useParticipants()
+  const { people } = useRoster()
   const kinds = running(useStore(useCaptureModel().store).capture)
+  const persons = people.filter(({ recorder }) => !recorder)
+  const recorders = people.filter(({ recorder }) => recorder)
   return (
-    <Panel title={t('people_count', { count: people.length })} onClose={onClose}>
+    <Panel title={t('people_count', { count: persons.length })} onClose={onClose}>
       <ul className={css.people}>
-        {people.map((person) => (
+        {persons.map((person) => (
           <Row key={person.identity} person={person} kinds={kinds} />
+        ))}
+        {recorders.map((recorder) => (
+          <Recorder key={recorder.identity} name={recorder.name} />
         ))}
       </ul>
     </Panel>
   )
 }
 
-function Row({ person, kinds }: { person: Participant; kinds: Kind[] }) {
+function Row({ person, kinds }: { person: Person; kinds: Kind[] }) {
   const { t } = useTranslation('call')
-  const name = useName(person)
-  const guest = useAttribute(person, 'palabre.guest') === '1'
-  const microphone = useMicrophoneOn(person)
-  const camera = useCameraOn(person)
+  const { name, participant } = person
   return (
     <li className={css.person}>
       <Avatar small name={name} identity={person.identity} />
       <div className={css.who}>
         <span className={css.name}>{person.isLocal ? t('you', { name }) : name}</span>
-        {guest && <span className={css.guest}>{t('guest')}</span>}
-        {kinds.map((kind) => (
-          <StandingOf key={kind} person={person} kind={kind} />
-        ))}
+        {person.waiting !== null && <span className={css.remark}>{t(`waiting_${person.waiting}`)}</span>}
+        {participant !== null && <Facts participant={participant} kinds={kinds} />}
       </div>
-      <span className={css.devices}>
-        {microphone ? <Mic size={18} aria-hidden /> : <MicOff size={18} aria-hidden className={css.off} />}
-        {camera ? <Video size={18} aria-hidden /> : <VideoOff size={18} aria-hidden className={css.off} />}
-        <span className="visually-hidden">
-          {t(microphone ? 'microphone_is_on' : 'microphone_is_off')}, {t(camera ? 'camera_is_on' : 'camera_is_off')}
-        </span>
+      {participant !== null && <DevicesOf participant={participant} />}
+    </li>
+  )
+}
+
+function Facts({ participant, kinds }: { participant: Participant; kinds: Kind[] }) {
+  const { t } = useTranslation('call')
+  const guest = useAttribute(participant, 'palabre.guest') === '1'
+  return (
+    <>
+      {guest && <span className={css.remark}>{t('guest')}</span>}
+      {kinds.map((kind) => (
+        <StandingOf key={kind} person={participant} kind={kind} />
+      ))}
+    </>
+  )
+}
+
+function DevicesOf({ participant }: { participant: Participant }) {
+  const { t } = useTranslation('call')
+  const microphone = useMicrophoneOn(participant)
+  const camera = useCameraOn(participant)
+  return (
+    <span className={css.devices}>
+      {microphone ? <Mic size={18} aria-hidden /> : <MicOff size={18} aria-hidden className={css.off} />}
+      {camera ? <Video size={18} aria-hidden /> : <VideoOff size={18} aria-hidden className={css.off} />}
+      <span className="visually-hidden">
+        {t(microphone ? 'microphone_is_on' : 'microphone_is_off')}, {t(camera ? 'camera_is_on' : 'camera_is_off')}
       </span>
+    </span>
+  )
+}
+
+/** The service: it hears those who agreed, and has neither face nor voice. */
+function Recorder({ name }: { name: string }) {
+  const { t } = useTranslation('call')
+  return (
+    <li className={css.person}>
+      <span className={css.recorder}>
+        <CircleDot size={20} aria-hidden />
+      </span>
+      <div className={css.who}>
+        <span className={css.name}>{name}</span>
+        <span className={css.remark}>{t('recorder')}</span>
+      </div>
     </li>
   )
 }

@@ -1,4 +1,5 @@
 /** Before the call: how one looks and sounds, who is there, what is captured, and the way in. */
+import { LockKeyhole, ShieldCheck } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useStore } from 'zustand'
@@ -67,6 +68,7 @@ export function PreJoin({ meeting, person, problem, makeStore = () => makePrevie
           <div className={css.intro}>
             <Title id="meeting-title">{meeting.title}</Title>
             <WhoIsThere names={meeting.call?.participants ?? []} />
+            <Encryption endToEnd={meeting.mode === 'e2ee'} />
           </div>
           <CaptureRemark meeting={meeting} />
           {problem !== null && (
@@ -107,6 +109,16 @@ function WhoIsThere({ names }: { names: string[] }) {
   const shown = rest > 1 ? [...names.slice(0, NAMED), t('others', { count: rest })] : names
   const list = new Intl.ListFormat(i18n.language, { type: 'conjunction' }).format(shown)
   return <p className={css.quiet}>{t('present', { count: names.length, list })}</p>
+}
+
+function Encryption({ endToEnd }: { endToEnd: boolean }) {
+  const { t } = useTranslation('call')
+  const Icon = endToEnd ? LockKeyhole : ShieldCheck
+  return (
+    <p className={`${css.quiet} ${css.encryption}`}>
+      <Icon size={16} aria-hidden /> {t(endToEnd ? 'encryption_e2ee' : 'encryption_server')}
+    </p>
+  )
 }
 
 function CaptureRemark({ meeting }: { meeting: Meeting }) {

@@ -2,7 +2,7 @@
 
 export type Way = 'retry' | 'rejoin'
 
-/** Codes of the API, of LiveKit's endings (call/reasons.ts), of the widget bridge and of the page itself. */
+/** Codes of the API, of LiveKit's endings (call/reasons.ts), of the widget bridge, of the flow and of the page. */
 export const PROBLEMS = {
   // the API
   not_in_room: ['retry'],
@@ -18,6 +18,7 @@ export const PROBLEMS = {
   homeserver_unreachable: ['retry'],
   meeting_not_ready: ['retry'],
   no_call: [],
+  consent_overtaken: [],
   capture_not_stored: [],
   wrong_password: [],
   session_expired: ['retry'],
@@ -25,7 +26,16 @@ export const PROBLEMS = {
   too_many_requests: ['retry'],
   unreachable: ['retry'],
   server_failed: ['retry'],
+  end_to_end_only: [],
+  not_end_to_end: [],
+  identity_taken: ['retry'],
   // joining and leaving
+  device_unknown: [],
+  call_not_shared: ['retry'],
+  mode_changed: ['retry'],
+  call_not_allowed: ['retry', 'rejoin'],
+  announce_failed: ['retry', 'rejoin'],
+  encryption_unsupported: [],
   token_refused: ['retry'],
   relay_unreachable: ['retry'],
   media_blocked: ['retry'],

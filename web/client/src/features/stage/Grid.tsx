@@ -1,17 +1,17 @@
 /** Everybody alike, as large as fits, in pages when there are many. */
-import type { TrackReferenceOrPlaceholder } from '@livekit/components-react'
 import { ChevronLeft, ChevronRight } from 'lucide-react'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { bestGrid, pageOf, tilesPerPage } from '../../call/grid'
+import type { Person } from '../../call/roster'
 import { useBox } from '../../hooks/useBox'
 import { IconButton } from '../../ui/Button'
 import css from './Stage.module.css'
-import { keyOf, Tile } from './Tile'
+import { PersonTile } from './Tile'
 
 const GAP = 12 // CSS pixels
 
-export function Grid({ people }: { people: TrackReferenceOrPlaceholder[] }) {
+export function Grid({ people }: { people: readonly Person[] }) {
   const { t } = useTranslation('call')
   const [ref, box] = useBox<HTMLUListElement>()
   const [wanted, setWanted] = useState(0)
@@ -26,9 +26,9 @@ export function Grid({ people }: { people: TrackReferenceOrPlaceholder[] }) {
   return (
     <div className={css.pages}>
       <ul ref={ref} className={css.grid} style={style} aria-label={t('people')}>
-        {items.map((track, index) => (
-          <li key={keyOf(track)} style={index === grid.lastRow ? { gridColumnStart: grid.lastStart } : undefined}>
-            <Tile track={track} />
+        {items.map((person, index) => (
+          <li key={person.identity} style={index === grid.lastRow ? { gridColumnStart: grid.lastStart } : undefined}>
+            <PersonTile person={person} />
           </li>
         ))}
       </ul>

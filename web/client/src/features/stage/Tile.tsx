@@ -1,39 +1,59 @@
-/** One picture: a person, or the screen that somebody shares. */
-import type { TrackReferenceOrPlaceholder } from '@livekit/components-react'
-import { isTrackReference, useConnectionQualityIndicator, useIsSpeaking, VideoTrack } from '@livekit/components-react'
+/** One picture: a person, or the screen that somebody shares. What can't be seen yet says why. */
+import { useConnectionQualityIndicator, useIsSpeaking, VideoTrack } from '@livekit/components-react'
+import type { Participant } from 'livekit-client'
 import { ConnectionQuality, Track } from 'livekit-client'
-import { Mic, MicOff, MonitorUp, WifiLow } from 'lucide-react'
+import { Hourglass, KeyRound, Mic, MicOff, MonitorUp, WifiLow } from 'lucide-react'
 import { useTranslation } from 'react-i18next'
-import { useCameraOn, useMicrophoneOn, useName } from '../../hooks/participants'
+import type { Person, Picture } from '../../call/roster'
+import { pictureOf } from '../../call/roster'
+import { useCameraOn, useMicrophoneOn } from '../../hooks/participants'
 import { Avatar } from '../../ui/Avatar'
 import css from './Tile.module.css'
 
-export function keyOf({ participant, source }: TrackReferenceOrPlaceholder): string {
-  return `${participant.identity} ${source}`
+export function PersonTile({ person }: { person: Person }) {
+  const { participant } = person
+  return participant === null ? <Absent person={person} /> : <Present person={person} participant={participant} />
 }
 
-export function Tile({ track }: { track: TrackReferenceOrPlaceholder }) {
-  return track.source === Track.Source.ScreenShare ? <Screen track={track} /> : <Person track={track} />
-}
-
-function Person({ track }: { track: TrackReferenceOrPlaceholder }) {
+/** In the room's list, but on no relay that we hear. */
+function Absent({ person }: { person: Person }) {
   const { t } = useTranslation('call')
-  const { participant } = track
-  const name = useName(participant)
-  const speaking = useIsSpeaking(participant)
+  const reason = person.waiting ?? 'media'
+  return (
+    <article className={css.tile} aria-label={`${person.name}, ${t(`waiting_${reason}`)}`}>
+      <Avatar name={person.name} identity={person.identity} />
+      <Waiting reason={reason} />
+      <span className={css.plate} aria-hidden="true">
+        <span className={css.name}>{person.name}</span>
+      </span>
+    </article>
+  )
+}
+
+function Present({ person, participant }: { person: Person; participant: Participant }) {
+  const { t } = useTranslation('call')
+  const { name, isLocal, waiting } = person
+  const speaking = useIsSpeaking(participant) && waiting === null
   const microphone = useMicrophoneOn(participant)
   const camera = useCameraOn(participant)
   const { quality } = useConnectionQualityIndicator({ participant })
   const weak = quality === ConnectionQuality.Poor || quality === ConnectionQuality.Lost
-  const shown = participant.isLocal ? t('you', { name }) : name
-  const states = [microphone ? '' : t('is_muted'), speaking ? t('is_speaking') : '', weak ? t('is_weak') : '']
+  const picture = camera && waiting === null ? pictureOf(person, Track.Source.Camera) : null
+  const shown = isLocal ? t('you', { name }) : name
+  const states = [
+    microphone ? '' : t('is_muted'),
+    speaking ? t('is_speaking') : '',
+    weak ? t('is_weak') : '',
+    waiting === null ? '' : t(`waiting_${waiting}`),
+  ]
   return (
     <article className={css.tile} data-speaking={(speaking && microphone) || undefined} aria-label={[shown, ...states.filter(Boolean)].join(', ')}>
-      {isTrackReference(track) && camera ? (
-        <VideoTrack trackRef={track} className={`${css.video} ${participant.isLocal ? css.mirrored : ''}`} aria-hidden="true" />
+      {picture !== null ? (
+        <VideoTrack trackRef={picture} className={`${css.video} ${isLocal ? css.mirrored : ''}`} aria-hidden="true" />
       ) : (
-        <Avatar name={name} identity={participant.identity} />
+        <Avatar name={name} identity={person.identity} />
       )}
+      {waiting !== null && <Waiting reason={waiting} />}
       <span className={css.plate} aria-hidden="true">
         {microphone ? <Mic size={15} className={css.wave} /> : <MicOff size={15} className={css.muted} />}
         <span className={css.name}>{shown}</span>
@@ -43,12 +63,25 @@ function Person({ track }: { track: TrackReferenceOrPlaceholder }) {
   )
 }
 
-function Screen({ track }: { track: TrackReferenceOrPlaceholder }) {
+function Waiting({ reason }: { reason: NonNullable<Person['waiting']> }) {
   const { t } = useTranslation('call')
-  const label = t('screen_of', { name: useName(track.participant) })
+  const Icon = reason === 'keys' ? KeyRound : Hourglass
   return (
-    <article className={`${css.tile} ${css.screen}`} aria-label={label}>
-      {isTrackReference(track) && <VideoTrack trackRef={track} className={css.video} aria-hidden="true" />}
+    <span className={css.waiting} aria-hidden="true">
+      <Icon size={15} />
+      <span className={css.reason}>{t(`waiting_${reason}`)}</span>
+    </span>
+  )
+}
+
+export function ScreenTile({ picture }: { picture: Picture }) {
+  const { t } = useTranslation('call')
+  const { person } = picture
+  const label = t('screen_of', { name: person.name })
+  const waiting = person.waiting === 'keys'
+  return (
+    <article className={`${css.tile} ${css.screen}`} aria-label={waiting ? `${label}, ${t('waiting_keys')}` : label}>
+      {waiting ? <Waiting reason="keys" /> : <VideoTrack trackRef={picture} className={css.video} aria-hidden="true" />}
       <span className={css.plate} aria-hidden="true">
         <MonitorUp size={15} />
         <span className={css.name}>{label}</span>

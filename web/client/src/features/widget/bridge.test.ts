@@ -21,9 +21,12 @@ class FakeClient {
   postMessage = (message: Message, target: string) => {
     this.sent.push(message)
     this.targets.add(target)
-    if (message.response !== undefined) return
+    if (message.response !== undefined) {
+      if (message.action === 'capabilities') this.ask('notify_capabilities', { requested: ['m.always_on_screen'], approved: ['m.always_on_screen'] })
+      return
+    }
     const answers: Record<string, unknown> = {
-      supported_api_versions: { supported_versions: ['0.0.2'] },
+      supported_api_versions: { supported_versions: ['0.0.2', 'org.matrix.msc2871', 'org.matrix.msc2974', 'org.matrix.msc2762_update_state'] },
       get_openid: this.token,
       set_always_on_screen: { success: true },
       content_loaded: {},
@@ -66,7 +69,6 @@ afterEach(() => {
 async function connected() {
   const gate = guardMessages(ORIGIN)
   client.ask('capabilities', {}) // before the bridge is there, as Element does
-  client.ask('notify_capabilities', { requested: ['m.always_on_screen'], approved: ['m.always_on_screen'] })
   return await connectWidget(ENTRANCE, gate, events)
 }
 
@@ -76,6 +78,32 @@ test('asks for no more than to stay on screen, and gets the person’s token', a
   expect(await bridge.openId()).toEqual({ access_token: 't0ken', matrix_server_name: 'e', token_type: 'Bearer', expires_in: 3600 })
   await bridge.keepVisible(true)
   expect(client.sent.find(({ action }) => action === 'set_always_on_screen')?.data).toEqual({ value: true })
+})
+
+test('asks for more when it is wanted, and knows what was allowed', async () => {
+  const bridge = await connected()
+  const allowed = bridge.allow(['a', 'b'])
+  await vi.waitFor(() => expect(client.sent.some(({ action }) => action === 'org.matrix.msc2974.request_capabilities')).toBe(true))
+  client.ask('notify_capabilities', { requested: ['a', 'b'], approved: ['m.always_on_screen', 'a'] })
+  expect([...(await allowed)]).toEqual(['m.always_on_screen', 'a'])
+})
+
+test('tells the room’s state from the moment it is allowed, and which messages came encrypted', async () => {
+  const bridge = await connected()
+  const state = { type: 'm.room.member', sender: '@ana:e', event_id: '$1', room_id: '!r:e', state_key: '@ana:e', origin_server_ts: 1, content: {} }
+  client.ask('update_state', { state: [state] })
+  await bridge.matrix.stateKnown(['m.room.member'])
+  const heard: unknown[] = []
+  bridge.matrix.listen({ events: (told) => heard.push(...told), toDevice: (message) => heard.push(message) })
+  expect(heard).toEqual([state])
+  const message = { type: 't', sender: '@bruno:e', content: { a: 1 } }
+  client.ask('send_to_device', { ...message, encrypted: true })
+  client.ask('send_to_device', message)
+  client.ask('send_event', { ...state, event_id: '$old' }) // history, where state is pushed
+  const sticky = { ...state, event_id: '$2', state_key: undefined, msc4354_sticky: { duration_ms: 1 } }
+  client.ask('send_event', sticky)
+  await vi.waitFor(() => expect(client.sent.filter(({ response, action }) => response !== undefined && action === 'send_event')).toHaveLength(2))
+  expect(heard.slice(1)).toEqual([{ ...message, encrypted: true }, { ...message, encrypted: false }, sticky])
 })
 
 test('speaks to the client’s origin only, and writes nothing to the console', async () => {

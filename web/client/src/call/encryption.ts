@@ -1,0 +1,48 @@
+/**
+ * End-to-end encryption of one LiveKit connection: worker, keys, and the rule that nothing goes or comes in clear.
+ *
+ * One per connection: each has a worker of its own, which dies with it.
+ */
+import type { BaseE2EEManager, Room, RoomOptions } from 'livekit-client'
+import { isE2EESupported } from 'livekit-client'
+import EncryptionWorker from 'livekit-client/e2ee-worker?worker'
+import { MediaKeys } from './mediaKeys'
+
+export interface Encryption {
+  keys: MediaKeys
+  /** For `new Room`. */
+  options: Pick<RoomOptions, 'encryption'>
+  /** Before the room connects. */
+  enforce(room: Room): Promise<void>
+  stop(): void
+}
+
+/** Old browsers can't transform encoded media. */
+export function canEncrypt(): boolean {
+  return isE2EESupported()
+}
+
+export function makeEncryption(ownIdentity: string, makeWorker: () => Worker = () => new EncryptionWorker()): Encryption {
+  const keys = new MediaKeys(ownIdentity)
+  const worker = makeWorker()
+  return {
+    keys,
+    options: { encryption: { keyProvider: keys, worker } },
+    async enforce(room) {
+      neverInClear(room)
+      await room.setE2EEEnabled(true)
+    },
+    stop: () => worker.terminate(),
+  }
+}
+
+/**
+ * The relay says of each track whether it is encrypted, and livekit-client believes it: a relay that lies could have
+ * a voice of its own played as somebody's. So every frame must decrypt. mediaKeys.test.ts notices if a new version
+ * names these otherwise.
+ */
+export function neverInClear(room: Room): void {
+  const { e2eeManager: manager } = room as unknown as { e2eeManager: BaseE2EEManager }
+  const set = manager.setParticipantCryptorEnabled.bind(manager)
+  manager.setParticipantCryptorEnabled = (_enabled, identity) => set(true, identity)
+}
