@@ -34,9 +34,20 @@ from appservice.lock import ProcessLock
 from appservice.membership import MembershipCheck
 from appservice.rooms import Rooms
 from appservice.roomstore import RoomStore
+from appservice.rtc.leftovers import Leftovers
+from appservice.rtc.permissions import CallPermissions
 from appservice.rtc.roster import Roster
 from appservice.rtc.store import RtcStore
-from appservice.seams import CommandHandler, FilePost, MeetingRoomSpec, RoomView, RtcMember, Widget
+from appservice.seams import (
+    CallLevels,
+    CommandHandler,
+    FilePost,
+    MeetingRoomSpec,
+    RelayView,
+    RoomView,
+    RtcMember,
+    Widget,
+)
 from appservice.sender import KEEP_SENT, Sender
 from appservice.settings import AppserviceSettings
 from appservice.state import unseen_room
@@ -92,8 +103,16 @@ class Bot:
         self._widgets = Widgets(self._api, self._store, user)
         self._membership = MembershipCheck(settings, self._session)
         self._roster = Roster(RtcStore(database), clock, lambda change: self._dispatch.handler.room_changed(change))
+        self._permissions = CallPermissions(self._api, self._store, user)
         self._dispatch = Dispatch(
-            settings, self._store, self._rooms, self._roster, self._encryption, self._sender, homeservers
+            settings,
+            self._store,
+            self._rooms,
+            self._roster,
+            self._permissions,
+            self._encryption,
+            self._sender,
+            homeservers,
         )
         self._worker = Worker(
             self._inbox,
@@ -108,11 +127,14 @@ class Bot:
         self._endpoint = Endpoint(settings, self._inbox, clock, self._worker.arrived)
         self._lock = ProcessLock(database)
         self._running: list[asyncio.Task[None]] = []
+        self._leftovers: Leftovers | None = None
         self._last_answer = -math.inf  # monotonic
 
-    def plug(self, handler: CommandHandler) -> None:
-        """Who obeys commands; before `start`."""
+    def plug(self, handler: CommandHandler, relay: RelayView | None = None) -> None:
+        """Who obeys commands, and what to know of the relay; before `start`."""
         self._dispatch.handler = handler
+        if relay is not None:
+            self._leftovers = Leftovers(self._settings, self._api, self._store, self._roster, relay, self._clock)
 
     def app(self) -> web.Application:
         """What the homeserver calls. Transactions are stored from the first moment on, handled after `start`."""
@@ -136,6 +158,8 @@ class Bot:
         self._running.append(self._tasks.spawn("matrix catch-up", self._catch_up_for_ever()))
         self._running.append(self._tasks.spawn("matrix sent", self._forget_sent()))
         self._running.append(self._tasks.spawn("matrix calls", self._roster.run()))
+        if self._leftovers is not None:
+            self._running.append(self._tasks.spawn("matrix leftovers", self._leftovers.run()))
         await self._ping()
 
     async def stop(self) -> None:
@@ -193,6 +217,12 @@ class Bot:
 
     async def rtc_members(self, room_id: RoomId) -> tuple[RtcMember, ...]:
         return await self._roster.members(room_id)
+
+    async def call_levels(self, room_id: RoomId) -> CallLevels:
+        return await self._permissions.look(room_id)
+
+    async def mend_call_levels(self, room_id: RoomId) -> CallLevels:
+        return await self._permissions.mend(room_id)
 
     async def create_meeting_room(self, spec: MeetingRoomSpec) -> RoomId:
         room_id, refused = await self._rooms.create_meeting_room(spec)

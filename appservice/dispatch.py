@@ -21,7 +21,9 @@ from appservice.federation.homeservers import Homeservers
 from appservice.federation.names import server_of
 from appservice.rooms import Rooms
 from appservice.roomstore import MEMBER, RoomStore
+from appservice.rtc.levels import POWER_LEVELS
 from appservice.rtc.members import STICKY_TYPES
+from appservice.rtc.permissions import CallPermissions
 from appservice.rtc.roster import Roster
 from appservice.seams import (
     CONSENT,
@@ -42,7 +44,7 @@ from palabre.base.metrics import counter
 from palabre.base.words import say, say_error
 
 DONE, REFUSED, WORKING = "✅", "❌", "👀"
-CHANGES = {"m.room.power_levels": Change.POWER, SERVER_ACL: Change.ACL, ACCESS_RULES: Change.ACCESS_RULE}
+CHANGES = {POWER_LEVELS: Change.POWER, SERVER_ACL: Change.ACL, ACCESS_RULES: Change.ACCESS_RULE}
 QUIET_SECONDS = 1.0  # a command that takes longer is acknowledged meanwhile
 
 log = structlog.get_logger("matrix")
@@ -71,6 +73,7 @@ class Dispatch:
         store: RoomStore,
         rooms: Rooms,
         roster: Roster,
+        permissions: CallPermissions,
         encryption: Encryption,
         sender: Sender,
         homeservers: Homeservers,
@@ -79,6 +82,7 @@ class Dispatch:
         self._store = store
         self._rooms = rooms
         self._roster = roster
+        self._permissions = permissions
         self._encryption = encryption
         self._sender = sender
         self._homeservers = homeservers
@@ -182,7 +186,10 @@ class Dispatch:
 
     async def _take_state(self, event: RoomEvent) -> None:
         if event.type != MEMBER:
+            could = await self._could_mend(event)
             await self._store.apply(event)
+            if could is False:
+                await self._mend_levels(event.room_id)
             await self._roster.take_state(event)
             if event.type in CHANGES and event.state_key == "":
                 await self.handler.room_changed(RoomChange(RoomId(event.room_id), CHANGES[event.type]))
@@ -194,6 +201,20 @@ class Dispatch:
             previous = (await self._store.member(event.room_id, user)).membership
         await self._store.apply(event)
         await self._membership_changed(event, user, previous)
+
+    async def _could_mend(self, event: RoomEvent) -> bool | None:
+        """Before a change of power levels: only getting the power is a reason to use it, not that somebody else did."""
+        if event.type != POWER_LEVELS or not self._settings.manage_power_levels:
+            return None
+        return (await self._permissions.look(event.room_id)).may_mend
+
+    async def _mend_levels(self, room_id: str) -> None:
+        if not self._settings.manage_power_levels:
+            return
+        try:
+            await self._permissions.mend(room_id)
+        except CallerError as problem:
+            log.info("power levels for calls could not be written", room=loggable(room_id), code=problem.code)
 
     async def _membership_changed(self, event: RoomEvent, user: str, previous: str) -> None:
         membership = read_member(event.content).membership
@@ -210,6 +231,7 @@ class Dispatch:
         membership = read_member(event.content).membership
         if membership == "join":
             if await self._rooms.refresh(event.room_id):
+                await self._mend_levels(event.room_id)
                 await self._roster.room_read(event.room_id)
             return event.previous_membership != "join"
         if membership == "invite":

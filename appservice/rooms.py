@@ -18,14 +18,13 @@ from appservice.api import HomeserverApi, as_caller_error
 from appservice.crypto import ALGORITHM
 from appservice.events import RoomEvent, as_id, as_object, read_event
 from appservice.roomstore import MEMBER, RoomStore
+from appservice.rtc.levels import CALL_TYPES
 from appservice.seams import MeetingRoomSpec
 from appservice.settings import AppserviceSettings
 from appservice.state import Member, creators_rule, read_member
 from palabre.base.errors import CallerError
 from palabre.base.ids import RoomId, loggable
 
-CALL_MEMBER = ("org.matrix.msc3401.call.member", "m.call.member")  # MatrixRTC: members announce their own presence
-RTC_NOTIFICATIONS = ("org.matrix.msc4075.rtc.notification", "m.rtc.notification")  # "a call has started": rings
 AT_ONCE = 500  # events of a large room's state that are read before others get their turn
 
 log = structlog.get_logger("matrix")
@@ -172,8 +171,7 @@ def power_levels(spec: MeetingRoomSpec, bot: str) -> dict[str, Any]:
         "m.room.power_levels": 100,
         "m.room.server_acl": 100,
         "m.room.tombstone": 150 if creators_rule(spec.room_version) else 100,
-        **dict.fromkeys(CALL_MEMBER, 0),
-        **dict.fromkeys(RTC_NOTIFICATIONS, 0),
+        **dict.fromkeys(CALL_TYPES, 0),
     }
     levels: dict[str, Any] = {"events": events, "state_default": 50, "events_default": 0, "users_default": 0}
     if not creators_rule(spec.room_version):

@@ -119,6 +119,15 @@ class MeetingRoomSpec:
 
 
 @dataclass(frozen=True)
+class CallLevels:
+    """Whether everybody who may write in a room may take part in calls from their Matrix client."""
+
+    missing: dict[str, int]  # event types whose power level keeps people out, and the level that would not
+    needed: int  # power to change that
+    may_mend: bool  # the bot has it
+
+
+@dataclass(frozen=True)
 class RtcMember:
     """A device that announces to be in a call of the room: what its user claims, not what the relay sees.
 
@@ -138,6 +147,20 @@ class RtcMember:
     event_id: EventId
     state_key: str  # or the sticky key
     sticky: bool
+    event_type: str = "org.matrix.msc3401.call.member"
+
+
+class RelayView(Protocol):
+    """What the bot may know of the relay. Implemented by bridge."""
+
+    @property
+    def focus_urls(self) -> frozenset[str]:
+        """Service URLs under which members name our relay."""
+        ...
+
+    async def present(self, room_id: RoomId) -> frozenset[str] | None:
+        """Identities connected to the room's call there; None while that is not known."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -216,6 +239,12 @@ class MatrixPort(Protocol):
 
     async def rtc_members(self, room_id: RoomId) -> tuple[RtcMember, ...]:
         """Who announces to be in a call there, the oldest first; nobody in rooms that the bot is not in."""
+        ...
+
+    async def call_levels(self, room_id: RoomId) -> CallLevels: ...
+
+    async def mend_call_levels(self, room_id: RoomId) -> CallLevels:
+        """Write the missing ones if the bot may; what is missing afterwards. Raises `CallerError`."""
         ...
 
     async def create_meeting_room(self, spec: MeetingRoomSpec) -> RoomId:

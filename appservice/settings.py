@@ -48,6 +48,10 @@ class AppserviceSettings(BaseModel):
         description="Access token of a server administrator for `membership: admin`; without it Palabre uses a user of "
         "its own, which an administrator has to promote once",
     )
+    manage_power_levels: bool = Field(
+        default=False,
+        description="Let everybody who may write in a room take part in its calls, as soon as the bot has the power",
+    )
     wait_for_keys: float = Field(
         default=24 * AN_HOUR, ge=1, description="How long a message that cannot be decrypted waits for its key"
     )

@@ -92,6 +92,21 @@ class RoomState:
             return 0
         return self.required_power().get(event_type, self._state_default())
 
+    def power_for_message(self, event_type: str) -> int:
+        """Power needed to send that message event."""
+        events = as_object(self.content("m.room.power_levels").get("events"))
+        return self._level(events.get(event_type), self.events_default)
+
+    @property
+    def default_power(self) -> int:
+        """Of those who have none of their own."""
+        return self._level(self.content("m.room.power_levels").get("users_default"), 0)
+
+    @property
+    def events_default(self) -> int:
+        """Power needed to write."""
+        return self._level(self.content("m.room.power_levels").get("events_default"), 0)
+
     def required_power(self) -> dict[str, int]:
         """Event types that the room has a level for, and the default of state events under the name `""`."""
         events = as_object(self.content("m.room.power_levels").get("events"))

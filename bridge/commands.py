@@ -128,7 +128,24 @@ class Commands:
                 raise
             needed = refusal.params.get("needed", "?")
             answer = say(command.language, "room.call.no_widget", link=self._link(meeting), needed=needed)
-        await self._answer(command, answer)
+        await self._answer(command, "\n".join([answer, *await self._let_members_call(command, view)]))
+
+    async def _let_members_call(self, command: Command, view: RoomView) -> list[str]:
+        """Members must be able to join from their client's own button, too; a sentence about what was or is missing.
+
+        The bot lends its power only to those who could do it themselves.
+        """
+        levels = await self._matrix.call_levels(command.room_id)
+        if not levels.missing:
+            return []
+        params: dict[str, str | int] = {"needed": levels.needed, "prefix": self._settings.command_prefix}
+        if not levels.may_mend:
+            event, level = next(iter(levels.missing.items()))
+            return [say(command.language, "room.call.members_kept_out", event=event, level=level, **params)]
+        if view.power < levels.needed:
+            return [say(command.language, "room.call.members_kept_out.ask", **params)]
+        await self._matrix.mend_call_levels(command.room_id)
+        return [say(command.language, "room.call.members_let_in")]
 
     async def _meeting(self, command: Command) -> None:
         access.require_meeting(command.sender, self._matrix.server_name, self._settings.policy)

@@ -31,6 +31,7 @@ from bridge.jobs import run_worker
 from bridge.meetings import MeetingStore
 from bridge.openid import OpenIdVerifier
 from bridge.posts import Poster, PostStore
+from bridge.relay_view import RelayPresence
 from bridge.room_questions import RoomQuestions
 from bridge.room_watch import RoomWatch
 from bridge.sessions import SessionStore
@@ -137,6 +138,7 @@ class BridgeService:
             observer=self.captures,
             arrived=self.watch.arrived,
         )
+        self.relay_view = RelayPresence(settings.focus_url, meetings, store, relay)
         self.admission = CallAdmission(questions, meetings, store, ready)
         self.commands = Commands(
             settings,
@@ -164,6 +166,7 @@ class BridgeService:
         await self.captures.recover()
         await self.listener.recover()
         self._recovered.set()
+        self.relay_view.recovered = True
         self._tasks.spawn("call events", self.listener.run())
         self._tasks.spawn("calls alive", self.listener.keep_alive())
         self._tasks.spawn("room watch", self.watch.run())

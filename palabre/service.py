@@ -102,7 +102,7 @@ class Service:
         )
         self.homeservers.listener = self.bridge.homeserver_listener
         self.relay.plug(admission=self.bridge.admission, listener=self.bridge.listener)
-        self.bot.plug(self.bridge.commands)
+        self.bot.plug(self.bridge.commands, self.bridge.relay_view)
         self.health = HealthServer(self._watch, self._checks())
         await self.relay.start()
         await self._open_port()

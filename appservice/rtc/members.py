@@ -55,6 +55,7 @@ def read_session(event: RoomEvent) -> RtcMember | None:
         event_id=EventId(event.event_id),
         state_key=event.state_key or "",
         sticky=False,
+        event_type=event.type,
     )
 
 
@@ -94,6 +95,7 @@ def read_sticky(event: RoomEvent, content: Mapping[str, Any], now: float) -> Rtc
         event_id=EventId(event.event_id),
         state_key=sticky_key(content),
         sticky=True,
+        event_type=STICKY_TYPES[0],
     )
 
 

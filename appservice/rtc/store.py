@@ -171,4 +171,5 @@ def _member(row: Any) -> RtcMember:
         event_id=EventId(row["event_id"]),
         state_key=row["key"],
         sticky=row["owner"] != "",
+        event_type=row["type"],
     )

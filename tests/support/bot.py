@@ -19,7 +19,7 @@ from appservice.bot import Bot
 from appservice.federation.homeservers import Homeservers
 from appservice.federation.settings import HomeserverSettings
 from appservice.schema import upgrade_table
-from appservice.seams import Command, ConsentEvent, MembershipChange, RoomChange
+from appservice.seams import Command, ConsentEvent, MembershipChange, RelayView, RoomChange
 from appservice.settings import AppserviceSettings
 from palabre.base.clock import SystemClock
 from palabre.base.database import open_database
@@ -69,6 +69,7 @@ class RunningBot:
         self._database_url = database_url or f"sqlite:///{folder}/bot.db"
         self._port = port
         self.homeserver_settings: dict[str, Any] = {}
+        self.relay: RelayView | None = None
 
     async def start(self) -> None:
         self.tasks = Supervisor()
@@ -77,7 +78,7 @@ class RunningBot:
         self.homeservers = Homeservers(known, self.database, SystemClock())
         self.bot = Bot(self.settings, self.database, self.homeservers, clock=SystemClock(), tasks=self.tasks)
         self.handler.bot = self.bot
-        self.bot.plug(self.handler)
+        self.bot.plug(self.handler, self.relay)
         app = web.Application()
         app.add_subapp("/_matrix/app", self.bot.app())
         self._runner = web.AppRunner(app, shutdown_timeout=1)
@@ -119,12 +120,15 @@ StartBot = Callable[..., Awaitable[RunningBot]]
 
 @pytest.fixture
 async def start_bot(appservice_slot: AppserviceSlot, tmp_path: Path) -> AsyncIterator[StartBot]:
-    """`await start_bot(language="fr")`: settings by keyword; `database_url` for another one than SQLite."""
+    """`await start_bot(language="fr")`: settings by keyword; `database_url` for another one than SQLite, `relay` for
+    what the bot is to know of one.
+    """
     running: list[RunningBot] = []
 
-    async def start(database_url: str = "", **options: Any) -> RunningBot:
+    async def start(database_url: str = "", relay: RelayView | None = None, **options: Any) -> RunningBot:
         settings = bot_settings(appservice_slot, **options)
         bot = RunningBot(settings, tmp_path, appservice_slot.port, database_url)
+        bot.relay = relay
         await bot.start()
         running.append(bot)
         return bot

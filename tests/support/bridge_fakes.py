@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appservice.seams import FilePost, MeetingRoomSpec, RoomView, RtcMember, Widget
+from appservice.seams import CallLevels, FilePost, MeetingRoomSpec, RoomView, RtcMember, Widget
 from appservice.state import unseen_room
 from bridge.people import Person
 from bridge.settings import BridgeSettings
@@ -43,6 +43,7 @@ class FakeRoom:
     members: dict[UserId, str] = field(default_factory=lambda: {ALICE: "Alice", BOB: "Bob"})
     powers: dict[UserId, int] = field(default_factory=lambda: {ALICE: 100})
     bot_power: int = 100
+    levels: CallLevels = field(default_factory=lambda: CallLevels({}, 100, may_mend=True))
     rtc: list[RtcMember] = field(default_factory=list)
     denied_servers: frozenset[str] = frozenset()
     access_rule: str = ""
@@ -98,6 +99,15 @@ class FakeMatrix:
         if room is None or not (room.bot_joined or self.checkable):
             return None
         return user_id in room.members
+
+    async def call_levels(self, room_id: RoomId) -> CallLevels:
+        return self.rooms[room_id].levels
+
+    async def mend_call_levels(self, room_id: RoomId) -> CallLevels:
+        room = self.rooms[room_id]
+        if room.levels.may_mend:
+            room.levels = dataclasses.replace(room.levels, missing={})
+        return room.levels
 
     async def rtc_members(self, room_id: RoomId) -> tuple[RtcMember, ...]:
         return tuple(self.rooms[room_id].rtc) if room_id in self.rooms else ()

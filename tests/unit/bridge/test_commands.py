@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from appservice.seams import Command, MembershipChange
+from appservice.seams import CallLevels, Command, MembershipChange
 from bridge.settings import RoomPolicy
 from palabre.base.errors import CallerError
 from palabre.base.ids import EventId, UserId
@@ -34,6 +34,25 @@ async def test_call_without_the_power_to_add_widgets_gives_the_link_and_says_whi
     (text,) = bridge_world.matrix.texts()
     assert "https://meet.example.org/m/" in text
     assert "power level 50" in text
+
+
+@pytest.mark.parametrize(
+    ("may_mend", "asker", "says", "mended"),
+    [
+        (True, ALICE, "Everybody who may write here can now also join", True),
+        (True, BOB, "If somebody with power level 100 writes “!palabre call”", False),
+        (False, ALICE, "set the power level of “org.matrix.msc3401.call.member” to 0", False),
+    ],
+)
+async def test_call_lets_members_in_for_whoever_could_do_it_themselves(
+    bridge_world: World, may_mend: bool, asker: UserId, says: str, mended: bool
+) -> None:
+    room = bridge_world.matrix.rooms[ROOM]
+    room.levels = CallLevels({"org.matrix.msc3401.call.member": 0}, 100, may_mend)
+    await bridge_world.command("call", sender=asker)
+    (answer,) = bridge_world.matrix.texts()
+    assert says in answer
+    assert (not room.levels.missing) is mended
 
 
 async def test_call_twice_is_one_meeting(bridge_world: World) -> None:
