@@ -256,6 +256,11 @@ class Bot:
     async def send_file(self, room_id: RoomId, post: FilePost, *, key: str, thread: EventId | None = None) -> EventId:
         return await self._files.send(room_id, post, key=key, thread=thread)
 
+    async def take_back(self, room_id: RoomId, *, key: str) -> None:
+        event_id = await self._sender.sent(key)
+        if event_id is not None:
+            await self._sender.take_back(room_id, event_id, key=f"{key}:taken back")
+
     async def upload_limit(self) -> int:
         return await self._files.limit()
 

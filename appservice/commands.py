@@ -103,6 +103,8 @@ CATALOGUE: dict[str, Spec] = {
         Spec("stop", _nothing),
         Spec("agree", _kinds_to_agree),
         Spec("decline", _kinds_to_decline),
+        Spec("forget", _kinds_to_decline),
+        Spec("consents", _nothing),
         Spec("status", _nothing),
     )
 }

@@ -278,6 +278,10 @@ class MatrixPort(Protocol):
         """Raises `CallerError("file_too_large", limit=…)` above the homeserver's upload limit."""
         ...
 
+    async def take_back(self, room_id: RoomId, *, key: str) -> None:
+        """Redact what was sent under this key, if anything was."""
+        ...
+
     async def upload_limit(self) -> int:
         """Bytes; what the homeserver says of `m.upload.size`."""
         ...

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.capture_store import Capture
 from palabre.base.database import Database
 from palabre.base.ids import stable_id
 
@@ -28,9 +29,14 @@ class Artefact:
         return self.mime_type.startswith("video/")
 
 
-def artefact_id(capture: str, name: str) -> str:
+def artefact_id(capture: Capture, name: str) -> str:
     """The same file made again after a crash is the same artefact, and is posted under the same key."""
-    return stable_id("artefact", capture, name)
+    return stable_id("artefact", *revised(capture), name)
+
+
+def revised(capture: Capture) -> tuple[str, ...]:
+    """What names a capture and how often its artefacts had to be made anew, for keys of what is posted of it."""
+    return (capture.id,) if capture.revision == 1 else (capture.id, str(capture.revision))
 
 
 class ArtefactStore:

@@ -7,6 +7,7 @@ how far it is, and what is done again gives the same files under the same keys.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -17,16 +18,19 @@ import structlog
 
 from appservice.seams import FilePost, MatrixPort
 from bridge import wording
-from bridge.artefact_store import Artefact, ArtefactStore, artefact_id
+from bridge.artefact_store import Artefact, ArtefactStore, artefact_id, revised
 from bridge.call_store import CallStore
 from bridge.capture_store import Capture, CaptureStore, State
 from bridge.consent_store import ConsentStore
 from bridge.files import Folders
-from bridge.meetings import Meeting, MeetingStore
+from bridge.meetings import MeetingStore
 from bridge.posts import Post, PostKind, PostStore
+from bridge.receipt import Record, make_receipt
+from bridge.removal_store import RemovalStore, removed_until
 from bridge.settings import BridgeSettings
 from bridge.summary import Presence, presence
 from bridge.work import make_job
+from media.recorder.job import Cut
 from palabre.base.clock import Clock
 from palabre.base.database import Database, transaction
 from palabre.base.errors import CallerError
@@ -38,7 +42,9 @@ log = structlog.get_logger("artefacts")
 ATTEMPTS = 4  # a worker that was killed with the service is tried again; one that always dies is given up
 PAUSE_SECONDS = 5.0  # between two attempts
 CLEAN_SECONDS = 3600.0  # between two looks for what has been kept long enough
+LEAST_PAUSE = 60.0
 DAY = 86_400.0
+RECEIPT = "consents.json"  # beside the files: bridge.receipt
 MESSAGE = "message"  # beside the files: what is posted with them; it quotes what was said, so that it is sealed too
 EMPTY = "recording_empty"  # nobody was captured: said by the worker, no failure
 
@@ -59,6 +65,7 @@ class Artefacts:
         calls: CallStore,
         captures: CaptureStore,
         consents: ConsentStore,
+        removals: RemovalStore,
         store: ArtefactStore,
         posts: PostStore,
         matrix: MatrixPort,
@@ -74,6 +81,7 @@ class Artefacts:
         self._calls = calls
         self._captures = captures
         self._consents = consents
+        self._removals = removals
         self._store = store
         self._posts = posts
         self._matrix = matrix
@@ -100,7 +108,7 @@ class Artefacts:
             for capture in await self._captures.in_state(State.ENDED):
                 await self._make(capture)
             with suppress(TimeoutError):
-                async with asyncio.timeout(CLEAN_SECONDS):
+                async with asyncio.timeout(min(CLEAN_SECONDS, max(self._settings.forget_seconds, LEAST_PAUSE))):
                     await self._wake.wait()
 
     async def settled(self, capture_id: str) -> None:
@@ -112,7 +120,9 @@ class Artefacts:
         if refused:
             await self._fail(capture, refused[0])
             return
-        await self._delete_tracks(capture)
+        call = await self._calls.get(capture.call)
+        if call.ended_at is not None and call.ended_at <= self._forgetting_border:
+            await self._delete_tracks(capture)
         await self._captures.advance(capture.id, State.POSTED)
         log.info("artefacts posted", call=loggable(capture.call), kind=capture.kind.value)
 
@@ -172,37 +182,29 @@ class Artefacts:
                 await self._captures.retry(capture.id, attempts=ATTEMPTS - 1)
 
     async def _make_once(self, capture: Capture) -> None:
-        meeting, there = await self._facts(capture)
+        record, there = await self._facts(capture)
+        meeting = record.meeting
         try:
             capture_key = await asyncio.to_thread(self._folders.tracks_key, capture.id)
         except FileNotFoundError as error:
             raise CallerError(EMPTY, "Nothing was captured before the service broke off.") from error
-        output_key = await asyncio.to_thread(self._folders.output_key, capture.id)
+        output, output_key = self._folders.output(capture.id), await self._output_key(capture)
         job = make_job(
             self._settings,
             meeting,
             capture,
             there,
+            cuts_of(record, capture),
             tracks=self._folders.tracks(capture.id),
-            output=self._folders.output(capture.id),
+            output=output,
             capture_key=capture_key,
             output_key=output_key,
             upload_limit=await self._matrix.upload_limit(),
         )
         log.info("making artefacts", call=loggable(capture.call), kind=capture.kind.value)
         result = await self._run_worker(job, lambda _fraction: None)
-        artefacts = [
-            Artefact(
-                artefact_id(capture.id, made["name"]),
-                capture.id,
-                made["name"],
-                made["mime_type"],
-                made["size"],
-                made["path"],
-                made["details"],
-            )
-            for made in result["artefacts"]
-        ]
+        receipt = await self._write_receipt(record, capture, job["stem"])
+        artefacts = [self._artefact(capture, made) for made in (*result["artefacts"], receipt)]
         body = wording.artefact_text(
             meeting.language,
             capture.kind,
@@ -210,12 +212,16 @@ class Artefacts:
             there,
             interrupted=capture.interrupted,
             missing_seconds=result["missing_seconds"],
+            receipt=receipt["name"],
             excerpt=[tuple(line) for line in result["excerpt"]],
         )
-        await asyncio.to_thread(_seal_text, self._folders.output(capture.id) / MESSAGE, output_key, body)
+        await asyncio.to_thread(_seal, output / MESSAGE, output_key, body.encode())
         async with transaction(self._database):
+            if (await self._captures.get(capture.id)).revision != capture.revision:
+                self._wake.set()  # somebody was taken out meanwhile: once more without them
+                return
             await self._store.replace(capture.id, artefacts)
-            ready = stable_id("capture", capture.id, "ready")
+            ready = stable_id("capture", *revised(capture), "ready")
             await self._posts.add(Post(ready, capture.call, PostKind.TEXT, {"message_of": capture.id}, capture.id))
             for artefact in artefacts:
                 post = Post(artefact.id, capture.call, PostKind.FILE, {"artefact": artefact.id}, capture.id)
@@ -223,14 +229,36 @@ class Artefacts:
             await self._captures.advance(capture.id, State.RENDERED)
         self._written()
 
+    async def _write_receipt(self, record: Record, capture: Capture, stem: str) -> dict[str, Any]:
+        """What of consent belongs to this capture, as a file beside it; described as the worker does."""
+        document = make_receipt(record, capture, self._clock.wall())
+        content = (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+        key = await self._output_key(capture)
+        await asyncio.to_thread(_seal, self._folders.output(capture.id) / RECEIPT, key, content)
+        name = f"{stem}.{capture.kind.value}-consents.json"
+        return {
+            "name": name,
+            "mime_type": "application/json",
+            "size": len(content),
+            "path": RECEIPT,
+            "details": {},
+        }
+
+    async def _output_key(self, capture: Capture) -> bytes:
+        return await asyncio.to_thread(self._folders.output_key, capture.id)
+
+    def _artefact(self, capture: Capture, made: dict[str, Any]) -> Artefact:
+        name, kind, size, path, details = (made[key] for key in ("name", "mime_type", "size", "path", "details"))
+        return Artefact(artefact_id(capture, name), capture.id, name, kind, size, path, details)
+
     async def _refused(self, capture: Capture, refusal: CallerError) -> None:
         """What the worker will not make, also next time: said in one sentence."""
         log.warning("artefacts refused", kind=capture.kind.value, code=refusal.code)
         if refusal.code != EMPTY:
             await self._fail(capture, refusal.code)
             return
-        meeting, there = await self._facts(capture)
-        body = wording.nothing_captured(meeting.language, capture.kind, there)
+        record, there = await self._facts(capture)
+        body = wording.nothing_captured(record.meeting.language, capture.kind, there)
         await self._add_text(capture, "nothing", body)
         await self._delete_tracks(capture)
         await self._captures.advance(capture.id, State.POSTED)
@@ -240,32 +268,42 @@ class Artefacts:
         """Say it in the room, keep the raw tracks for as long as the settings say."""
         reference = secrets.token_hex(4)
         log.error("artefacts given up", kind=capture.kind.value, code=code, reference=reference, capture=capture.id)
-        meeting, _ = await self._facts(capture)
+        record, _ = await self._facts(capture)
         days = round(self._settings.failed_tracks_days)
-        body = wording.artefact_failed(meeting.language, capture.kind, code, reference, days)
+        body = wording.artefact_failed(record.meeting.language, capture.kind, code, reference, days)
         await self._add_text(capture, "failed", body)
         await self._captures.advance(capture.id, State.FAILED)
         self._written()
 
-    async def _facts(self, capture: Capture) -> tuple[Meeting, Presence]:
+    async def _facts(self, capture: Capture) -> tuple[Record, Presence]:
         call = await self._calls.get(capture.call)
-        there = presence(
+        record = Record(
+            await self._meetings.get(call.meeting),
+            call,
             await self._calls.attendances(call.id),
             await self._consents.history(call.id),
+            await self._removals.of_call(call.id),
+        )
+        there = presence(
+            record.attendances,
+            record.history,
             capture.kind,
             capture.started_at,
             capture.ended_at or self._clock.wall(),
+            removed_until(record.removals, capture.kind),
         )
-        return await self._meetings.get(call.meeting), there
+        return record, there
 
     async def _add_text(self, capture: Capture, what: str, body: str) -> None:
-        key = stable_id("capture", capture.id, what)
+        key = stable_id("capture", *revised(capture), what)
         await self._posts.add(Post(key, capture.call, PostKind.TEXT, {"body": body}))
 
     # Cleaning up.
 
     async def _clean(self) -> None:
-        """Raw tracks of failures that were kept long enough, and folders that no capture owns."""
+        """Raw tracks that were kept long enough, for forgetting or of failures, and folders that no capture owns."""
+        for capture in await self._captures.past_forgetting(self._forgetting_border):
+            await self._delete_tracks(capture)
         border = self._clock.wall() - self._settings.failed_tracks_days * DAY
         for capture in await self._captures.with_tracks(State.FAILED, border):
             await self._delete_tracks(capture)
@@ -274,12 +312,27 @@ class Artefacts:
             if not await self._captures.exists(capture_id):
                 await asyncio.to_thread(self._folders.delete_tracks, capture_id)
 
+    @property
+    def _forgetting_border(self) -> float:
+        """Of calls that ended before, nobody can have themselves taken out any more."""
+        return self._clock.wall() - self._settings.forget_seconds
+
     async def _delete_tracks(self, capture: Capture) -> None:
         await asyncio.to_thread(self._folders.delete_tracks, capture.id)
         await self._captures.tracks_deleted(capture.id, self._clock.wall())
 
 
-def _seal_text(path: Path, key: bytes, text: str) -> None:
+def cuts_of(record: Record, capture: Capture) -> list[Cut]:
+    """What is to be left out of the tracks, on every device of those who asked for it."""
+    until = removed_until(record.removals, capture.kind)
+    return [
+        Cut(one.identity, capture.started_at, until[one.person.key])
+        for one in record.attendances
+        if until.get(one.person.key, 0.0) > capture.started_at
+    ]
+
+
+def _seal(path: Path, key: bytes, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # of an earlier attempt
-    write_sealed(path, key, text.encode())
+    write_sealed(path, key, content)

@@ -54,6 +54,15 @@ class CallStore:
         )
         return None if row is None else _call(row)
 
+    async def latest(self, meeting: MeetingId) -> Call | None:
+        """The last one to which somebody came; it may still run."""
+        row = await self._database.fetchrow(
+            """SELECT * FROM bridge_call WHERE meeting = $1 AND started_at IS NOT NULL
+               ORDER BY created_at DESC LIMIT 1""",
+            meeting,
+        )
+        return None if row is None else _call(row)
+
     async def open_or_create(self, meeting: MeetingId, mode: str) -> Call:
         """The meeting's call: the running one, whatever its mode, or a new one of `mode` under a new room name."""
         await self._database.execute(
@@ -68,6 +77,15 @@ class CallStore:
         call = await self.open_call(meeting)
         assert call is not None
         return call
+
+    async def of_meeting(self, meeting: MeetingId) -> list[Call]:
+        """Oldest first."""
+        rows = await self._database.fetch("SELECT * FROM bridge_call WHERE meeting = $1 ORDER BY created_at", meeting)
+        return [_call(row) for row in rows]
+
+    async def find(self, call: str) -> Call | None:
+        row = await self._database.fetchrow("SELECT * FROM bridge_call WHERE id = $1", call)
+        return None if row is None else _call(row)
 
     async def by_room(self, room: str) -> Call | None:
         row = await self._database.fetchrow("SELECT * FROM bridge_call WHERE room = $1", room)

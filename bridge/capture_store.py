@@ -36,6 +36,7 @@ class Capture:
     state: State
     attempts: int = 0  # to make the artefacts
     tracks_deleted: bool = False
+    revision: int = 1  # counts how often the artefacts had to be made anew because somebody was taken out
 
 
 class CaptureStore:
@@ -71,6 +72,24 @@ class CaptureStore:
             State.RUNNING.value,
         )
 
+    async def revise(self, capture: str) -> None:
+        """Make the artefacts anew, as if they had never been made. One that runs goes on.
+
+        Its row is changed in any case, so that no end of it and no making passes this by.
+        """
+        await self._database.execute(
+            """UPDATE bridge_capture SET attempts = 0, revision = revision + 1,
+                                         state = CASE WHEN state = $2 THEN state ELSE $3 END WHERE id = $1""",
+            capture,
+            State.RUNNING.value,
+            State.ENDED.value,
+        )
+
+    async def of_call(self, call: CallId) -> list[Capture]:
+        """Oldest first."""
+        rows = await self._database.fetch("SELECT * FROM bridge_capture WHERE call = $1 ORDER BY started_at", call)
+        return [_capture(row) for row in rows]
+
     async def advance(self, capture: str, state: State) -> None:
         await self._database.execute("UPDATE bridge_capture SET state = $2 WHERE id = $1", capture, state.value)
 
@@ -100,6 +119,17 @@ class CaptureStore:
         )
         return [_capture(row) for row in rows]
 
+    async def past_forgetting(self, call_ended_before: float) -> list[Capture]:
+        """Those posted whose raw tracks are still there, and whose call ended before."""
+        rows = await self._database.fetch(
+            """SELECT bridge_capture.* FROM bridge_capture JOIN bridge_call ON bridge_call.id = bridge_capture.call
+               WHERE state = $1 AND tracks_deleted_at IS NULL AND bridge_call.ended_at <= $2
+               ORDER BY bridge_capture.started_at""",
+            State.POSTED.value,
+            call_ended_before,
+        )
+        return [_capture(row) for row in rows]
+
     async def with_tracks(self, state: State, ended_before: float) -> list[Capture]:
         """Captures in this state, ended before, whose raw tracks are still there."""
         rows = await self._database.fetch(
@@ -123,4 +153,5 @@ def _capture(row: Any) -> Capture:
         State(row["state"]),
         row["attempts"],
         row["tracks_deleted_at"] is not None,
+        row["revision"],
     )

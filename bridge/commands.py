@@ -59,6 +59,7 @@ class Commands:
         calls: CallStore,
         watch: RoomWatch,
         captures: Captures,
+        consents: ConsentCommands,
         done: CommandLog,
         ready: Callable[[], Awaitable[object]],
         clock: Clock,
@@ -73,7 +74,7 @@ class Commands:
         self._log = done
         self._ready = ready
         self._clock = clock
-        self._consents = ConsentCommands(matrix, meetings, calls, captures, done, clock)
+        self._consents = consents
         self._handlers: Mapping[str, Callable[[Command], Awaitable[None]]] = {
             "call": self._call,
             "meeting": self._meeting,
@@ -83,6 +84,8 @@ class Commands:
             "stop": self._stop,
             "agree": self._consents.agree,
             "decline": self._consents.decline,
+            "forget": self._consents.forget,
+            "consents": self._consents.show,
             "status": self._status,
         }
 

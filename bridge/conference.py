@@ -10,6 +10,7 @@ from bridge.call_store import CallStore, present
 from bridge.capture import Captures
 from bridge.consent_store import Answer, Evidence, Kind
 from bridge.entrance import Entrance
+from bridge.forgetting import Forgetting
 from bridge.meetings import Meeting
 from bridge.rights import Permissions
 from bridge.sessions import Proof, Session
@@ -34,11 +35,20 @@ class MeetingView:
 class Conference:
     """Every method asks the room first whether this person may be here. Raises `CallerError`."""
 
-    def __init__(self, entrance: Entrance, calls: CallStore, captures: Captures, clock: Clock, focus_url: str) -> None:
+    def __init__(
+        self,
+        entrance: Entrance,
+        calls: CallStore,
+        captures: Captures,
+        forgetting: Forgetting,
+        clock: Clock,
+        focus_url: str,
+    ) -> None:
         self._entrance = entrance
         self._focus_url = focus_url
         self._calls = calls
         self._captures = captures
+        self._forgetting = forgetting
         self._clock = clock
 
     async def view(self, session: Session, meeting_id: MeetingId) -> MeetingView:
@@ -71,13 +81,26 @@ class Conference:
         return self._captures.view(await self._calls.open_call(meeting.id))
 
     async def answer(
-        self, session: Session, meeting_id: MeetingId, kinds: Iterable[Kind], *, agree: bool
+        self,
+        session: Session,
+        meeting_id: MeetingId,
+        kinds: Iterable[Kind],
+        *,
+        agree: bool,
+        remove_earlier: bool = False,
     ) -> dict[Kind, Answer]:
-        """Store the person's consent; withdrawing takes effect before this returns."""
-        standing = await self._entrance.enter(session, meeting_id)
-        return await self._captures.answer(
-            standing.meeting, session.person, kinds, agree=agree, how="page", proof=self._now()
-        )
+        """Store the person's consent; withdrawing takes effect before this returns.
+
+        With `remove_earlier` a no also takes out what was captured of them in the meeting's last call; that call may
+        be over.
+        """
+        meeting = (await self._entrance.enter(session, meeting_id)).meeting
+        kinds, now, answers = tuple(kinds), self._now(), dict[Kind, Answer]()
+        if not remove_earlier or await self._calls.open_call(meeting.id) is not None:
+            answers = await self._captures.answer(meeting, session.person, kinds, agree=agree, how="page", proof=now)
+        if remove_earlier and not agree:
+            await self._forgetting.forget_if_any(meeting, session.person, kinds, how="page", evidence=now)
+        return answers
 
     def _now(self) -> Evidence:
         return Evidence(self._clock.wall())

@@ -1,6 +1,7 @@
 """The event by which a Matrix client answers for its user, `org.palabre.consent`: what it must hold. Pure.
 
-    {"call": "…", "answers": {"recording": "yes" or "no", "transcription": …}, "m.relates_to": {thread of the call}}
+    {"call": "…", "answers": {"recording": "yes" or "no", "transcription": …}, "earlier": "keep" or "remove",
+     "m.relates_to": {thread of the call}}
 
 The call is named so that an answer to one call is never taken for an answer to another.
 """
@@ -25,12 +26,16 @@ class Answers:
     call: CallId
     agreed: tuple[Kind, ...]
     declined: tuple[Kind, ...]
+    remove_earlier: bool = False  # of what is declined: also what was captured of them before
 
 
 def read_answers(content: Mapping[str, Any]) -> Answers:
     """Raises `CallerError("bad_consent")`. Kinds that we don't know are left out: newer clients may ask for more."""
     call, answers = content.get("call"), content.get("answers")
     if not isinstance(call, str) or not 0 < len(call) <= ID_LIMIT or not isinstance(answers, dict):
+        raise _bad()
+    earlier = content.get("earlier", "keep")
+    if earlier not in ("keep", "remove"):
         raise _bad()
     given = {kind: answers[kind.value] for kind in Kind if kind.value in answers}
     if not given or any(answer not in ("yes", "no") for answer in given.values()):
@@ -39,6 +44,7 @@ def read_answers(content: Mapping[str, Any]) -> Answers:
         CallId(call),
         agreed=tuple(kind for kind, answer in given.items() if answer == "yes"),
         declined=tuple(kind for kind, answer in given.items() if answer == "no"),
+        remove_earlier=earlier == "remove",
     )
 
 

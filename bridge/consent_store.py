@@ -47,7 +47,7 @@ class Consent:
     answer: Answer
     how: str  # page, command, event, started, joined, capture_ended
     at: float
-    proof: Evidence | None = None  # None: nobody said anything, it followed from the call
+    evidence: Evidence | None = None  # None: nobody said anything, it followed from the call
 
 
 class ConsentStore:
@@ -57,7 +57,7 @@ class ConsentStore:
         self._database = database
 
     async def add(self, consent: Consent) -> None:
-        proof = consent.proof
+        evidence = consent.evidence
         await self._database.execute(
             """INSERT INTO bridge_consent (seq, call, person, kind, answer, how, at,
                                            said_at, event_id, device_id, fingerprint, device_trust)
@@ -69,7 +69,7 @@ class ConsentStore:
             consent.answer.value,
             consent.how,
             consent.at,
-            *((None,) * 5 if proof is None else astuple(proof)),
+            *((None,) * 5 if evidence is None else astuple(evidence)),
         )
 
     async def taken_back_at(self, call: CallId, person: str, kind: Kind) -> float | None:
@@ -120,8 +120,8 @@ class ConsentStore:
 
 
 def _consent(row: Any) -> Consent:
-    proof = None
+    evidence = None
     if row["said_at"] is not None:
-        proof = Evidence(row["said_at"], row["event_id"], row["device_id"], row["fingerprint"], row["device_trust"])
+        evidence = Evidence(row["said_at"], row["event_id"], row["device_id"], row["fingerprint"], row["device_trust"])
     kind, answer = Kind(row["kind"]), Answer(row["answer"])
-    return Consent(row["call"], row["person"], kind, answer, row["how"], row["at"], proof)
+    return Consent(row["call"], row["person"], kind, answer, row["how"], row["at"], evidence)

@@ -73,14 +73,15 @@ class PostStore:
 
     async def waiting_calls(self) -> list[CallId]:
         rows = await self._database.fetch(
-            "SELECT DISTINCT call FROM bridge_post WHERE event_id IS NULL AND refused IS NULL"
+            """SELECT DISTINCT call FROM bridge_post
+               WHERE (event_id IS NULL AND refused IS NULL AND NOT withdrawn) OR (withdrawn AND NOT taken_back)"""
         )
         return [row["call"] for row in rows]
 
     async def next(self, call: CallId) -> Post | None:
         row = await self._database.fetchrow(
             """SELECT key, call, kind, content, capture FROM bridge_post
-               WHERE call = $1 AND event_id IS NULL AND refused IS NULL ORDER BY seq LIMIT 1""",
+               WHERE call = $1 AND event_id IS NULL AND refused IS NULL AND NOT withdrawn ORDER BY seq LIMIT 1""",
             call,
         )
         return row and Post(row["key"], row["call"], PostKind(row["kind"]), json.loads(row["content"]), row["capture"])
@@ -90,6 +91,20 @@ class PostStore:
 
     async def refuse(self, key: str, code: str) -> None:
         await self._database.execute("UPDATE bridge_post SET refused = $2 WHERE key = $1", key, code)
+
+    async def withdraw(self, capture: str) -> None:
+        """What a capture has brought into the room is to be taken back, and what has not gone out yet is not to go."""
+        await self._database.execute("UPDATE bridge_post SET withdrawn = true WHERE capture = $1", capture)
+
+    async def to_take_back(self, call: CallId) -> list[str]:
+        """Keys of posts that were withdrawn, newest first."""
+        rows = await self._database.fetch(
+            "SELECT key FROM bridge_post WHERE call = $1 AND withdrawn AND NOT taken_back ORDER BY seq DESC", call
+        )
+        return [row["key"] for row in rows]
+
+    async def took_back(self, key: str) -> None:
+        await self._database.execute("UPDATE bridge_post SET taken_back = true WHERE key = $1", key)
 
     async def forget_refusals(self, capture: str) -> None:
         """Posts of this capture that were refused are to be tried again."""
@@ -119,7 +134,9 @@ class PostStore:
 
     async def outcome(self, capture: str) -> tuple[int, list[str]]:
         """How many posts of a capture still wait, and the codes of those that were refused."""
-        rows = await self._database.fetch("SELECT event_id, refused FROM bridge_post WHERE capture = $1", capture)
+        rows = await self._database.fetch(
+            "SELECT event_id, refused FROM bridge_post WHERE capture = $1 AND NOT withdrawn", capture
+        )
         waiting = sum(row["event_id"] is None and row["refused"] is None for row in rows)
         return waiting, [row["refused"] for row in rows if row["refused"] is not None]
 
@@ -167,6 +184,7 @@ class Poster:
 
     async def _send_all(self, call: CallId) -> None:
         room_id = await self._store.room(call)
+        await self._take_back(call, room_id)
         while (post := await self._store.next(call)) is not None:
             try:
                 event_id = await self._send(room_id, post)
@@ -179,7 +197,16 @@ class Poster:
                 await self._store.acknowledge(post.key, event_id)
             if post.capture is not None:
                 await self._settled(post.capture)
+            await self._take_back(call, room_id)  # this one may have been withdrawn while it went out
         self._wake.set()  # something may have been written down since the last look
+
+    async def _take_back(self, call: CallId, room_id: RoomId) -> None:
+        for key in await self._store.to_take_back(call):
+            try:
+                await self._matrix.take_back(room_id, key=key)
+            except CallerError as refusal:  # the bot is not in the room any more: nobody can help there
+                log.warning("post could not be taken back", code=refusal.code, room=loggable(room_id))
+            await self._store.took_back(key)
 
     async def _send(self, room_id: RoomId, post: Post) -> EventId:
         thread = None if post.kind is PostKind.ROOT else await self._store.thread(post.call)

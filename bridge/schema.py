@@ -128,7 +128,31 @@ async def _version_4(connection: Connection, _scheme: Scheme) -> None:
     await connection.execute("ALTER TABLE bridge_participant ADD COLUMN counts BOOLEAN NOT NULL DEFAULT true")
 
 
+_VERSION_5 = (
+    """CREATE TABLE bridge_removal (
+        call      TEXT NOT NULL REFERENCES bridge_call (id) ON DELETE CASCADE,
+        person    TEXT NOT NULL,
+        kind      TEXT NOT NULL,
+        until     DOUBLE PRECISION NOT NULL,  -- nothing of theirs from before may be in what is made of the call
+        how       TEXT NOT NULL,              -- page, command, event
+        said_at   DOUBLE PRECISION NOT NULL,
+        event_id  TEXT NOT NULL,              -- of Matrix; empty: by the call page
+        device_id TEXT NOT NULL,
+        PRIMARY KEY (call, person, kind, until)
+    )""",
+    "ALTER TABLE bridge_capture ADD COLUMN revision INTEGER NOT NULL DEFAULT 1",  # 2: made anew without somebody
+    "ALTER TABLE bridge_post ADD COLUMN withdrawn BOOLEAN NOT NULL DEFAULT false",  # must not be in the room
+    "ALTER TABLE bridge_post ADD COLUMN taken_back BOOLEAN NOT NULL DEFAULT false",  # and is not there any more
+)
+
+
+async def _version_5(connection: Connection, _scheme: Scheme) -> None:
+    for statement in _VERSION_5:
+        await connection.execute(statement)
+
+
 upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")
 upgrade_table.register(_version_2, description="The encryption of a call, and how a session was proved")
 upgrade_table.register(_version_3, description="By which event and device a consent was given")
 upgrade_table.register(_version_4, description="Connections that are nobody's coming yet")
+upgrade_table.register(_version_5, description="What people have asked to be taken out")

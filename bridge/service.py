@@ -22,16 +22,20 @@ from bridge.command_log import CommandLog
 from bridge.commands import Commands
 from bridge.conference import Conference
 from bridge.consent import ConsentGate
+from bridge.consent_commands import ConsentCommands
 from bridge.consent_store import ConsentStore
 from bridge.entrance import Entrance
 from bridge.files import Folders, master_key, open_journals
 from bridge.focus import Focus
+from bridge.forgetting import Forgetting
 from bridge.homeserver_policy import HomeserverPolicy, RefusedLeave
 from bridge.jobs import run_worker
 from bridge.meetings import MeetingStore
 from bridge.openid import OpenIdVerifier
 from bridge.posts import Poster, PostStore
+from bridge.receipts import Receipts
 from bridge.relay_view import RelayPresence
+from bridge.removal_store import RemovalStore
 from bridge.room_questions import RoomQuestions
 from bridge.room_watch import RoomWatch
 from bridge.sessions import SessionStore
@@ -74,6 +78,7 @@ class BridgeService:
         meetings = MeetingStore(database, clock)
         store = CallStore(database, clock)
         capture_store, consents, posts = CaptureStore(database), ConsentStore(database), PostStore(database, clock)
+        removals = RemovalStore(database)
         self._artefacts = Artefacts(
             settings,
             database,
@@ -81,6 +86,7 @@ class BridgeService:
             store,
             capture_store,
             consents,
+            removals,
             ArtefactStore(database),
             posts,
             matrix,
@@ -97,6 +103,10 @@ class BridgeService:
             make_text=self._artefacts.make_text,
             settled=self._artefacts.settled,
         )
+        forgetting = Forgetting(
+            database, store, capture_store, consents, removals, posts, clock, changed=self._artefacts_changed
+        )
+        receipts = Receipts(meetings, store, capture_store, consents, removals, clock)
         self.captures = Captures(
             settings,
             database,
@@ -140,6 +150,10 @@ class BridgeService:
         )
         self.relay_view = RelayPresence(settings.focus_url, meetings, store, relay)
         self.admission = CallAdmission(questions, meetings, store, ready)
+        done = CommandLog(database, clock)
+        consent_commands = ConsentCommands(
+            settings, matrix, meetings, store, self.captures, forgetting, receipts, done, clock
+        )
         self.commands = Commands(
             settings,
             matrix,
@@ -148,7 +162,8 @@ class BridgeService:
             store,
             self.watch,
             self.captures,
-            CommandLog(database, clock),
+            consent_commands,
+            done,
             ready,
             clock,
         )
@@ -159,7 +174,7 @@ class BridgeService:
             settings, matrix, openid, homeservers, sessions, meetings, store, self.listener, clock, ready
         )
         self.focus = Focus(settings, questions, openid, homeservers, meetings, store, self.listener, clock, ready)
-        self.conference = Conference(self.entrance, store, self.captures, clock, settings.focus_url)
+        self.conference = Conference(self.entrance, store, self.captures, forgetting, clock, settings.focus_url)
 
     async def start(self) -> None:
         """Finish what a crash left: calls, captures, jobs and posts; then keep them going."""
@@ -177,6 +192,10 @@ class BridgeService:
         """Leave calls and captures so that the next start goes on with them."""
         await self.listener.close()
         await self.captures.close()
+
+    def _artefacts_changed(self) -> None:
+        self._artefacts.wake()
+        self._poster.wake()
 
     async def _open_files(self, capture: Capture) -> CaptureFiles:
         loop = asyncio.get_running_loop()

@@ -123,6 +123,11 @@ class BridgeSettings(_Section):
         le=600,
         description="After a restart, how long calls wait for their people; LiveKit clients try for about 45 seconds",
     )
+    forget_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="After a call, how long raw tracks are kept so that people can still have themselves taken out",
+    )
     failed_tracks_days: float = Field(
         default=7.0, ge=0, description="How long raw tracks are kept when posting them failed"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.call_store import Attendance
@@ -19,6 +19,7 @@ class Presence:
     present: tuple[str, ...]
     missing: tuple[str, ...]  # said no, or nothing: nothing of theirs was captured
     partly: tuple[str, ...]  # agreed late or took it back
+    removed: tuple[str, ...] = ()  # had what was captured of them taken out, all of it or a part
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,18 @@ class Span:
 
 
 def presence(
-    attendances: Iterable[Attendance], history: Sequence[Consent], kind: Kind, started_at: float, ended_at: float
+    attendances: Iterable[Attendance],
+    history: Sequence[Consent],
+    kind: Kind,
+    started_at: float,
+    ended_at: float,
+    removed: Mapping[str, float] | None = None,
 ) -> Presence:
-    """Of a capture of `kind` that ran from `started_at` to `ended_at` (seconds since the epoch)."""
+    """Of a capture of `kind` that ran from `started_at` to `ended_at` (seconds since the epoch).
+
+    `removed`: up to when people were taken out of it, by person.
+    """
+    gone = removed or {}
     window = Span(started_at, ended_at)
     there: dict[str, tuple[str, Span]] = {}
     for attendance in attendances:
@@ -45,14 +55,16 @@ def presence(
             continue
         name, before = there.get(attendance.person.key, (attendance.person.name, span))
         there[attendance.person.key] = (name, Span(min(before.start, span.start), max(before.end, span.end)))
-    missing, partly = [], []
+    missing, partly, taken_out = [], [], []
     for person, (name, span) in there.items():
         agreed = agreed_spans(history, person, kind, window)
-        if not agreed:
+        if any(part.start < gone.get(person, 0.0) for part in agreed):
+            taken_out.append(name)
+        elif not agreed:
             missing.append(name)
         elif not _covers(agreed, span):
             partly.append(name)
-    return Presence(tuple(name for name, _ in there.values()), tuple(missing), tuple(partly))
+    return Presence(tuple(name for name, _ in there.values()), tuple(missing), tuple(partly), tuple(taken_out))
 
 
 def agreed_spans(history: Sequence[Consent], person: str, kind: Kind, window: Span) -> list[Span]:

@@ -108,6 +108,7 @@ def artefact_text(
     *,
     interrupted: bool,
     missing_seconds: float,
+    receipt: str,
     excerpt: Sequence[tuple[str, str]],
 ) -> str:
     """The short message with the files: how long, who was there, who is missing, how it begins (name and words)."""
@@ -122,10 +123,13 @@ def artefact_text(
     lines += _missing(language, kind, there)
     if there.partly:
         lines.append(say(language, "room.artefact.partly", names=names_words(language, there.partly)))
+    if there.removed:
+        lines.append(say(language, "room.artefact.removed", names=names_words(language, there.removed)))
     if missing_seconds >= 1:
         lines.append(say(language, "room.artefact.gap", duration=duration_words(missing_seconds)))
     if interrupted:
         lines.append(say(language, "room.artefact.interrupted"))
+    lines.append(say(language, "room.artefact.receipt", file=receipt))
     if excerpt:
         lines += ["", say(language, "room.artefact.begins")]
         lines += [

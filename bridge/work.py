@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from bridge.capture_store import Capture
 from bridge.meetings import Meeting
 from bridge.settings import BridgeSettings
 from bridge.summary import Presence
+from media.recorder.job import Cut
 
 STEM_LIMIT = 80  # characters of a file's name before its ending
 # Of the upload limit: a homeserver counts the whole request, and a film that is split aims at this size.
@@ -27,6 +30,7 @@ def make_job(
     meeting: Meeting,
     capture: Capture,
     there: Presence,
+    cuts: Sequence[Cut],
     *,
     tracks: Path,
     output: Path,
@@ -48,8 +52,9 @@ def make_job(
         "ended_at": None if capture.interrupted else capture.ended_at,
         "interrupted": capture.interrupted,
         "present": list(there.present),
-        "missing": list(there.missing),
+        "missing": [*there.missing, *there.removed],
         "partly": list(there.partly),
+        "cuts": [asdict(cut) for cut in cuts],
         "height": settings.recording.height,
         "frames_per_second": settings.recording.frames_per_second,
         "max_bytes": int(upload_limit * UPLOAD_SHARE),

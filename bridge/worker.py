@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from bridge.consent_store import Kind
 from bridge.people import person_key
 from media.recorder.audio import read_pcm
-from media.recorder.job import FilmPart, RenderJob, RenderResult
+from media.recorder.job import Cut, FilmPart, RenderJob, RenderResult
 from media.recorder.limits import worker_limits
 from media.recorder.reader import Capture, open_capture
 from media.recorder.render import render
@@ -79,6 +79,7 @@ def _recording(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, re
             frames_per_second=job["frames_per_second"],
             max_bytes=job["max_bytes"],
             not_recorded=tuple(job["missing"]),
+            cuts=tuple(Cut(**cut) for cut in job["cuts"]),
         ),
         capture_key=capture_key,
         output_key=output_key,
@@ -117,7 +118,7 @@ def _transcript(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, r
         report((done.track + share) / len(people))
 
     transcript = transcribe_tracks(
-        [_voice(capture, person.identity, person.name, job["started_at"]) for person in people],
+        [_voice(job, capture, person.identity, person.name) for person in people],
         CallFacts(
             title=job["title"],
             started_at=job["started_at"],
@@ -141,8 +142,10 @@ def _transcript(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, r
     }
 
 
-def _voice(capture: Capture, identity: str, name: str, started_at: float) -> SpeechTrack:
-    return SpeechTrack(person_key(identity), name, read_pcm(capture, identity, started_at=started_at))
+def _voice(job: Mapping[str, Any], capture: Capture, identity: str, name: str) -> SpeechTrack:
+    zero = job["started_at"]
+    cuts = [(cut["start"] - zero, cut["end"] - zero) for cut in job["cuts"] if cut["identity"] == identity]
+    return SpeechTrack(person_key(identity), name, read_pcm(capture, identity, started_at=zero, cuts=cuts))
 
 
 def _write_transcript(job: Mapping[str, Any], transcript: Transcript, output_key: bytes) -> list[Artefact]:

@@ -1,4 +1,4 @@
-"""The `palabre` command: init, registration, serve, doctor, recovery-key, demo, version."""
+"""The `palabre` command: init, registration, serve, doctor, recovery-key, consents, demo, version."""
 
 from __future__ import annotations
 
@@ -137,6 +137,37 @@ def recovery_key(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
     if key is None:
         _fail("There is none yet: it is made when the service first starts.")
     typer.echo(key)
+
+
+consents = typer.Typer(help="What is stored of consents.", no_args_is_help=True)
+app.add_typer(consents, name="consents")
+
+
+@consents.command("export")
+def export_consents(
+    config: Config = DEFAULT_CONFIG,
+    call: Annotated[str, typer.Option(help="One call, by the id in its event and its receipts.")] = "",
+    room: Annotated[str, typer.Option(help="All calls of a Matrix room, by its id.")] = "",
+    table: Annotated[bool, typer.Option("--csv", help="A table, one line per answer, instead of JSON.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write to a file that only you can read.")] = None,
+    dev: Dev = False,
+) -> None:
+    """Who was asked to be recorded or transcribed, what they answered, when, and by what that is proven."""
+    from palabre.consents import NothingFoundError, read_receipts, to_csv, to_json
+    from palabre.initialise import write_private
+
+    if bool(call) == bool(room):
+        _fail("Name either a call (--call) or a room (--room).")
+    try:
+        receipts = asyncio.run(read_receipts(_settings(config, dev=dev), call=call, room=room))
+    except NothingFoundError as nothing:
+        _fail(str(nothing))
+    text = to_csv(receipts) if table else to_json(receipts)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_private(output, text, replace=True)
+        typer.echo(f"Wrote {len(receipts)} receipts to {output}.")
 
 
 @app.command()

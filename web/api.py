@@ -138,8 +138,12 @@ class Api:
         answer = body.get("answer")
         if answer not in ("yes", "no"):
             raise CallerError("bad_field", "“answer” must be “yes” or “no”.", field="answer")
-        kinds = _kinds(body)
-        answers = await self._bridge.conference.answer(session, _meeting_id(request), kinds, agree=answer == "yes")
+        earlier = body.get("earlier", "keep")
+        if earlier not in ("keep", "remove") or (earlier == "remove" and answer == "yes"):
+            raise CallerError("bad_field", "“earlier” must be “keep”, or “remove” with a no.", field="earlier")
+        answers = await self._bridge.conference.answer(
+            session, _meeting_id(request), _kinds(body), agree=answer == "yes", remove_earlier=earlier == "remove"
+        )
         return {kind.value: answers.get(kind, Answer.UNASKED).value for kind in Kind}
 
     async def _session(self, request: web.Request) -> Session:

@@ -206,16 +206,18 @@ def read_pcm(
     started_at: float,
     rate: int = 16_000,
     transform: Transform | None = None,
+    cuts: Iterable[Span] = (),
 ) -> Iterator[tuple[float, Samples]]:
     """What one person's microphones recorded: (start in seconds after `started_at`, mono samples between -1 and 1).
 
     Blocks of at most one second, in rising time; stretches in which nothing was sent are left out, and so is what
-    `cut` events take out. `rate` divides 48000. Constant memory. Somebody who was not recorded yields nothing.
+    `cut` events and `cuts` (in seconds, as the blocks) take out. `rate` divides 48000. Constant memory. Somebody who
+    was not recorded yields nothing.
     """
     tracks = capture.tracks_of(identity)
-    cuts = cuts_of(capture, identity, started_at)
+    out = union((*cuts_of(capture, identity, started_at), *cuts))
     microphones = (index for index in index_person(capture, tracks, started_at) if index.track.source == "microphone")
-    return chain.from_iterable(_track_pcm(capture, index, started_at, cuts, rate, transform) for index in microphones)
+    return chain.from_iterable(_track_pcm(capture, index, started_at, out, rate, transform) for index in microphones)
 
 
 def _track_pcm(

@@ -98,7 +98,7 @@ async def thread_of(room: Room) -> tuple[Message, list[Message]]:
 
     def complete(message: Message) -> bool:
         names = [m.body for m in room.said("alice")]
-        endings = (".mp4", ".md", ".vtt", ".json")
+        endings = (".mp4", ".md", ".vtt", ".json", ".transcription-consents.json")
         return all(any(name.endswith(ending) for name in names) for ending in endings)
 
     await room.hears("alice", complete, patience=WORK_SECONDS)
@@ -151,6 +151,7 @@ def check_transcript(document: dict[str, Any], markdown: str, vtt: str, who: dic
 async def test_what_people_agreed_to_comes_back_into_the_room_encrypted(
     deployment: Deployment, make_room: Callable[..., Any], strict_user: MakeStrict
 ) -> None:
+    deployment.settings["bridge"]["forget_seconds"] = 0
     await deployment.start()
     room: Room = await make_room("alice", "bob", "carol")
     judge = await strict_user("judge")
@@ -171,8 +172,11 @@ async def test_what_people_agreed_to_comes_back_into_the_room_encrypted(
     assert all(name in over for name in who.values())
     assert len(texts) == len(set(texts)), "nothing is said twice"
 
-    files = {message.body.rsplit(".", 1)[1]: message for message in thread if message.content["msgtype"] != "m.notice"}
+    posted = [message for message in thread if message.content["msgtype"] != "m.notice"]
+    receipts = [message for message in posted if message.body.endswith("-consents.json")]
+    files = {message.body.rsplit(".", 1)[1]: message for message in posted if message not in receipts}
     assert set(files) == {"mp4", "md", "vtt", "json"}
+    assert len(receipts) == 2
     content = {
         ending: await room.people["bob"].download(await same(room, message)) for ending, message in files.items()
     }

@@ -67,6 +67,7 @@ class FakeMatrix:
         self.refuse: dict[str, CallerError] = {}  # method name -> what it raises
         self.limit = 50_000_000
         self.asked: list[UserId] = []  # about whom the homeserver was asked, in rooms that the bot is not in
+        self.taken_back: list[dict[str, Any]] = []
         self.checkable = True  # whether the homeserver tells about rooms that the bot is not in
 
     def texts(self) -> list[str]:
@@ -157,6 +158,10 @@ class FakeMatrix:
         self.files[post.name] = content
         self.sent.setdefault(key, {"room": room_id, "body": post.name, "thread": thread, "post": post})
         return EventId(f"${key}")
+
+    async def take_back(self, room_id: RoomId, *, key: str) -> None:
+        if key in self.sent:
+            self.taken_back.append(self.sent.pop(key))
 
     async def upload_limit(self) -> int:
         return self.limit

@@ -94,3 +94,15 @@ def test_there_is_no_recovery_key_before_the_first_start(tmp_path: Path) -> None
     code, output = run("recovery-key", "--config", str(config))
     assert code == 1
     assert "first starts" in output
+
+
+def test_consents_are_exported_of_a_call_or_a_room_that_is_known(tmp_path: Path) -> None:
+    config = init(tmp_path)
+    (tmp_path / "data").mkdir()
+    for wanted in ((), ("--call", "a", "--room", "!b:example.org")):
+        code, output = run("consents", "export", "--config", str(config), *wanted)
+        assert (code, output) == (1, "Name either a call (--call) or a room (--room).\n")
+    code, output = run("consents", "export", "--config", str(config), "--room", "!b:example.org")
+    assert (code, output) == (1, "No call was ever held in the room !b:example.org.\n")
+    code, output = run("consents", "export", "--config", str(config), "--call", "unknown")
+    assert (code, output) == (1, "There is no call unknown in the database.\n")

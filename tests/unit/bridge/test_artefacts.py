@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.jobs import WorkerDiedError
 from palabre.base.errors import CallerError
-from tests.support.bridge_fakes import ALICE, BOB
+from tests.support.bridge_fakes import ALICE, BOB, bridge_settings
 from tests.support.bridge_world import World
 
 
@@ -20,15 +20,16 @@ async def test_the_files_follow_a_readable_message_in_the_calls_thread(bridge_wo
     await record(bridge_world)
     await bridge_world.until_states("posted")
     sent = list(bridge_world.matrix.sent.values())
-    text, file = sent[-2:]
+    text, file, receipt = sent[-3:]
     assert text["body"].splitlines()[:2] == [
         "Recording of the call, 1 min. Present: Alice, Bob.",
         "Not recorded, because they did not agree: Bob.",
     ]
     assert text["body"].endswith("Alice: Good morning.")
-    assert text["thread"] == file["thread"]
+    assert text["thread"] == file["thread"] == receipt["thread"]
     assert file["thread"] is not None
-    assert bridge_world.matrix.files == {file["post"].name: b"film"}
+    assert bridge_world.matrix.files[file["post"].name] == b"film"
+    assert receipt["post"].name in text["body"]
     assert file["post"].name.startswith("Budget 20")
 
 
@@ -41,8 +42,28 @@ async def test_raw_tracks_are_deleted_once_everything_is_acknowledged_and_not_be
     bridge_world.matrix.refuse.clear()
     await bridge_world.restart()
     await bridge_world.until_states("posted")
+    assert len(bridge_world.matrix.files) == 2  # the film and the receipt
+    assert len(folders.capture_ids()) == 1  # the call goes on: people can still have themselves taken out
+    (room,) = bridge_world.relay.state
+    bridge_world.relay.finish(room)
+    await bridge_world.settled()
+    bridge_world.clock.advance(3500)
+    await bridge_world.service._artefacts._clean()
+    assert len(folders.capture_ids()) == 1
+    bridge_world.clock.advance(101)
+    await bridge_world.service._artefacts._clean()
     assert folders.capture_ids() == []
-    assert len(bridge_world.matrix.files) == 1
+
+
+async def test_where_nobody_can_be_taken_out_afterwards_raw_tracks_go_with_the_post(bridge_world: World) -> None:
+    bridge_world.settings = bridge_settings(bridge_world.folder, forget_seconds=0)
+    await bridge_world.restart()
+    room, _ = await bridge_world.join(ALICE)
+    await bridge_world.command("record")
+    bridge_world.relay.finish(room)
+    await bridge_world.settled()
+    await bridge_world.until_states("posted")
+    assert bridge_world.service._folders.capture_ids() == []
 
 
 async def test_a_worker_that_dies_is_tried_again_and_given_up_with_one_sentence(bridge_world: World) -> None:
@@ -103,7 +124,7 @@ async def test_what_failed_is_tried_again_after_a_restart_and_said_only_once(bri
     await bridge_world.restart()
     await bridge_world.until_states("posted")
     assert sum("no speech model" in text for text in bridge_world.matrix.texts()) == 1
-    assert len(bridge_world.matrix.files) == 1
+    assert len(bridge_world.matrix.files) == 2
 
 
 async def test_a_folder_that_a_crash_kept_out_of_the_database_is_removed(bridge_world: World) -> None:

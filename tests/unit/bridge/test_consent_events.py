@@ -43,7 +43,7 @@ async def test_a_yes_opens_the_tap_and_is_kept_with_the_event_and_the_device_tha
     given = (await history(bridge_world))[-1]
     assert (given.answer, given.how) == (Answer.YES, "event")
     said_at = bridge_world.clock.wall()
-    assert given.proof == Evidence(said_at, event, "PHONE", "fingerprint-of-the-phone", "signed")
+    assert given.evidence == Evidence(said_at, event, "PHONE", "fingerprint-of-the-phone", "signed")
 
 
 async def test_yes_to_one_and_no_to_the_other_in_one_event(bridge_world: World) -> None:

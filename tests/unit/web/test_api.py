@@ -123,8 +123,14 @@ async def test_capture_and_consent_from_the_page(client: Client, bridge_world: W
     _, view = await ask(client, "GET", path, session=bob)
     assert view["call"]["participants"] == ["Alice", "Bob"]
     assert len(bridge_world.relay.open_taps()) == 2  # each person's microphone, read by one or two captures
-    _, answers = await ask(client, "PUT", f"{path}/consent", {"kinds": ["recording"], "answer": "no"}, bob)
+    for wrong in ({"answer": "yes", "earlier": "remove"}, {"answer": "no", "earlier": True}):
+        status, answer = await ask(client, "PUT", f"{path}/consent", {"kinds": ["recording"], **wrong}, bob)
+        assert (status, answer["params"]) == (400, {"field": "earlier"})
+    bridge_world.clock.advance(1.0)
+    leaving = {"kinds": ["recording"], "answer": "no", "earlier": "remove"}
+    _, answers = await ask(client, "PUT", f"{path}/consent", leaving, bob)
     assert answers["recording"] == "no"
+    assert await bridge_world.database.fetchval("SELECT person FROM bridge_removal") == BOB
     _, capture = await ask(client, "DELETE", f"{path}/capture", {"kinds": ["recording"]}, alice)
     assert capture["recording"] is None
     assert capture["transcription"] is not None
