@@ -14,6 +14,7 @@ import structlog
 
 from bridge import wording
 from bridge.call_store import Call, CallStore, came
+from bridge.leaving import DelegatedLeaves
 from bridge.meetings import Meeting, MeetingStore
 from bridge.people import Person
 from bridge.posts import Post, Poster, PostKind, PostStore
@@ -66,7 +67,9 @@ class Calls:
         return_seconds: float,
         observer: CallObserver,
         arrived: Callable[[str, str], None],
+        leaves: DelegatedLeaves,
     ) -> None:
+        self._leaves = leaves
         self._database = database
         self._meetings = meetings
         self._calls = calls
@@ -151,6 +154,7 @@ class Calls:
             log.warning("stranger in a call", room=loggable(room), identity=loggable(identity))
             return
         call, person = found
+        await self._leaves.present(call.meeting, identity)
         if await self._calls.join(call.id, identity, at):
             await self._came(call, person, identity, at)
 
@@ -169,6 +173,11 @@ class Calls:
         log.info("left", call=loggable(call.id), identity=loggable(identity), reason=reason)
         if identity not in {participant.identity for participant in self._present(room)}:
             await self._calls.leave(call.id, identity, at)
+            await self._leaves.gone(call.meeting, identity)
+
+    def is_present(self, call: Call, identity: str) -> bool:
+        """Whether the relay has that participant, connected."""
+        return identity in {participant.identity for participant in self._present(call.room)}
 
     def _present(self, room: str) -> tuple[ParticipantFacts, ...]:
         """Who is in the room by now: the same identity may have come back before this was handled."""

@@ -16,8 +16,10 @@ from appservice.seams import RoomView
 from bridge import access
 from bridge.call_store import ROOM_NAME_LENGTH, CallStore
 from bridge.calls import Calls
-from bridge.focus_requests import CALL_SLOT, Asked, OpenIdToken
+from bridge.client_api import ClientApis
+from bridge.focus_requests import CALL_SLOT, Asked, Delay, OpenIdToken
 from bridge.homeserver_policy import HomeserverPolicy
+from bridge.leaving import DelegatedLeaves
 from bridge.meetings import Meeting, MeetingStore
 from bridge.modes import MODE_AUTO, MODE_END_TO_END, Way, opened_mode, require_way
 from bridge.openid import OpenIdVerifier
@@ -31,6 +33,8 @@ from palabre.base.errors import CallerError
 from palabre.base.ids import UserId, loggable, random_id
 
 log = structlog.get_logger("focus")
+
+FULL_ACCESS_ONLY = "Delegation of delayed events is only supported for full access users"  # the reference's words
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Focus:
         meetings: MeetingStore,
         store: CallStore,
         calls: Calls,
+        leaves: DelegatedLeaves,
+        apis: ClientApis,
         clock: Clock,
         ready: Callable[[], Awaitable[object]],
     ) -> None:
@@ -79,6 +85,8 @@ class Focus:
         self._meetings = meetings
         self._store = store
         self._calls = calls
+        self._leaves = leaves
+        self._apis = apis
         self._clock = clock
         self._ready = ready
 
@@ -98,8 +106,12 @@ class Focus:
         """A token for `user_id`, whose proof the caller has checked. Raises `CallerError`."""
         await self._ready()
         place = await self._place(user_id, asked)
+        standing = await self._policy.standing(access.server_of(user_id))
+        if asked.delay is not None and not standing.may_open:
+            raise CallerError("M_BAD_JSON", FULL_ACCESS_ONLY)
+        base_url = "" if asked.delay is None else await self._apis.find(access.server_of(user_id))
         call = await self._store.open_call(place.meeting.id)
-        if call is None and not (await self._policy.standing(access.server_of(user_id))).may_open:
+        if call is None and not standing.may_open:
             log.info("no call to join", person=loggable(user_id))
             return self._nowhere(place)
         if call is None:
@@ -112,7 +124,26 @@ class Focus:
         require_way(call.mode, Way.MATRIX_RTC, encrypted=place.encrypted)  # somebody else may have opened it meanwhile
         await self._store.expect(call.id, place.identity, place.person, counts=not asked.member_id)
         log.info("seat given", call=loggable(call.id), person=loggable(user_id), mode=call.mode, way="matrix_rtc")
+        if asked.delay is not None:
+            await self._delegate(place, base_url, asked.delay)
         return self._seat(call.room, place)
+
+    async def delegate(self, user_id: UserId, asked: Asked) -> None:
+        """Take over the leaving of somebody who has a seat, or is about to ask for one. Raises `CallerError`."""
+        await self._ready()
+        if asked.delay is None:
+            raise ValueError("nothing to delegate")
+        if not (await self._policy.standing(access.server_of(user_id))).may_open:
+            raise CallerError("M_FORBIDDEN", FULL_ACCESS_ONLY, status=403)
+        place = await self._place(user_id, asked)
+        await self._delegate(place, await self._apis.find(access.server_of(user_id)), asked.delay)
+
+    async def _delegate(self, place: _Place, base_url: str, delay: Delay) -> None:
+        meeting = place.meeting.id
+        await self._leaves.delegate(meeting, place.identity, place.person.key, base_url, delay)
+        call = await self._store.open_call(meeting)
+        if call is not None and self._calls.is_present(call, place.identity):
+            await self._leaves.present(meeting, place.identity)
 
     def _seat(self, room: str, place: _Place) -> FocusSeat:
         livekit = self._settings.livekit

@@ -112,6 +112,8 @@ def _whole(delay: tuple[str, float]) -> Delay | None:
     delay_id, timeout = delay
     if bool(delay_id) != (timeout > 0):
         raise _missing_delay()
+    if delay_id in (".", ".."):  # steps in a path, whichever way they are written there
+        raise _bad("`delay_id` is no id")
     return Delay(delay_id, timeout) if delay_id else None
 
 

@@ -151,8 +151,28 @@ async def _version_5(connection: Connection, _scheme: Scheme) -> None:
         await connection.execute(statement)
 
 
+async def _version_6(connection: Connection, _scheme: Scheme) -> None:
+    """The leaves that clients delegate (bridge.leaves). `delay_id` is a secret: with it the event can be sent."""
+    await connection.execute(
+        """CREATE TABLE bridge_leave (
+            meeting    TEXT NOT NULL REFERENCES bridge_meeting (id) ON DELETE CASCADE,
+            identity   TEXT NOT NULL,
+            person     TEXT NOT NULL,
+            base_url   TEXT NOT NULL,              -- of the client API of the person's homeserver
+            delay_id   TEXT NOT NULL,
+            timeout    DOUBLE PRECISION NOT NULL,  -- seconds
+            state      TEXT NOT NULL,              -- waiting, connected, away, leaving
+            due_at     DOUBLE PRECISION NOT NULL,
+            put_off_at DOUBLE PRECISION NOT NULL,
+            attempts   INTEGER NOT NULL,
+            PRIMARY KEY (meeting, identity)
+        )"""
+    )
+
+
 upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")
 upgrade_table.register(_version_2, description="The encryption of a call, and how a session was proved")
 upgrade_table.register(_version_3, description="By which event and device a consent was given")
 upgrade_table.register(_version_4, description="Connections that are nobody's coming yet")
 upgrade_table.register(_version_5, description="What people have asked to be taken out")
+upgrade_table.register(_version_6, description="Leaves that clients delegate")

@@ -18,6 +18,7 @@ from bridge.calls import Calls
 from bridge.capture import Captures
 from bridge.capture_files import CaptureFiles
 from bridge.capture_store import Capture, CaptureStore
+from bridge.client_api import ClientApis
 from bridge.command_log import CommandLog
 from bridge.commands import Commands
 from bridge.conference import Conference
@@ -30,6 +31,8 @@ from bridge.focus import Focus
 from bridge.forgetting import Forgetting
 from bridge.homeserver_policy import HomeserverPolicy, RefusedLeave
 from bridge.jobs import run_worker
+from bridge.leave_store import LeaveStore
+from bridge.leaving import DelegatedLeaves
 from bridge.meetings import MeetingStore
 from bridge.openid import OpenIdVerifier
 from bridge.posts import Poster, PostStore
@@ -44,6 +47,7 @@ from media.recorder.errors import CaptureError
 from media.relay.seams import RelayControl
 from palabre.base.clock import Clock
 from palabre.base.database import Database
+from palabre.base.http import OutboundHttp
 from palabre.base.tasks import Supervisor
 
 
@@ -62,6 +66,7 @@ class BridgeService:
         matrix: MatrixPort,
         relay: RelayControl,
         *,
+        http: OutboundHttp,  # which trusts what `settings.focus` names
         federation: FederationClient,
         homeservers: HomeserverPolicy,
         clock: Clock,
@@ -135,6 +140,7 @@ class BridgeService:
             ready,
             recheck_seconds=settings.policy.recheck_seconds,
         )
+        self._leaves = DelegatedLeaves(LeaveStore(database), http, clock, tasks)
         self.listener = Calls(
             database,
             meetings,
@@ -147,6 +153,7 @@ class BridgeService:
             return_seconds=settings.return_seconds,
             observer=self.captures,
             arrived=self.watch.arrived,
+            leaves=self._leaves,
         )
         self.relay_view = RelayPresence(settings.focus_url, meetings, store, relay)
         self.admission = CallAdmission(questions, meetings, store, ready)
@@ -173,18 +180,23 @@ class BridgeService:
         self.entrance = Entrance(
             settings, matrix, openid, homeservers, sessions, meetings, store, self.listener, clock, ready
         )
-        self.focus = Focus(settings, questions, openid, homeservers, meetings, store, self.listener, clock, ready)
+        apis = ClientApis(settings.focus.given_apis, http, clock)
+        self.focus = Focus(
+            settings, questions, openid, homeservers, meetings, store, self.listener, self._leaves, apis, clock, ready
+        )
         self.conference = Conference(self.entrance, store, self.captures, forgetting, clock, settings.focus_url)
 
     async def start(self) -> None:
         """Finish what a crash left: calls, captures, jobs and posts; then keep them going."""
         await self.captures.recover()
         await self.listener.recover()
+        await self._leaves.recover()
         self._recovered.set()
         self.relay_view.recovered = True
         self._tasks.spawn("call events", self.listener.run())
         self._tasks.spawn("calls alive", self.listener.keep_alive())
         self._tasks.spawn("room watch", self.watch.run())
+        self._tasks.spawn("delegated leaves", self._leaves.run())
         self._tasks.spawn("poster", self._poster.run())
         self._tasks.spawn("artefacts", self._artefacts.run())
 

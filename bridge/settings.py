@@ -50,14 +50,31 @@ class OpenIdSettings(_Section):
     )
 
 
+class ClientApi(_Section):
+    """A homeserver whose client API is at a given address instead of where its well-known file says."""
+
+    name: str = Field(min_length=1, description="The server name in user ids")
+    url: AnyHttpUrl
+
+
 class FocusSettings(_Section):
     """MatrixRTC: Element Call and clients like it."""
+
+    homeserver: ClientApi | None = Field(default=None, description="The own one")
+    client_apis: tuple[ClientApi, ...] = Field(
+        default=(), description="Of other homeservers, where delayed events are put off and sent for their people"
+    )
 
     uncheckable_rooms: Literal["refuse", "allow"] = Field(
         default="refuse",
         description="Calls in rooms where nobody can tell whether somebody is a member: the bot is not there, and the "
         "homeserver is not asked or does not know (`appservice.membership`)",
     )
+
+    @property
+    def given_apis(self) -> tuple[ClientApi, ...]:
+        """Every one whose address the settings know."""
+        return self.client_apis if self.homeserver is None else (self.homeserver, *self.client_apis)
 
 
 class RoomPolicy(_Section):

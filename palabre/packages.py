@@ -141,6 +141,7 @@ def bridge_settings(settings: Settings) -> BridgeSettings:
             "language": settings.language,
             "alias_prefix": matrix.prefix,
             "command_prefix": matrix.command_prefix,
+            "focus": {"homeserver": {"name": settings.server_name, "url": str(settings.homeserver_url)}},
             "openid": {"servers": [{"name": settings.server_name, "url": str(settings.homeserver_url)}]},
             "transcript": _speech_section(settings),
         },

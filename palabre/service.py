@@ -84,17 +84,20 @@ class Service:
 
     async def _start_parts(self, matrix_tables: Database, bridge_tables: Database) -> None:
         settings = self._settings
-        federation = open_federation(homeserver_settings(settings), matrix_tables, self._clock)
+        bridging = bridge_settings(settings)
+        trusted = [str(api.url) for api in bridging.focus.given_apis]
+        federation = open_federation(homeserver_settings(settings), matrix_tables, self._clock, trusted=trusted)
         self._http, self.homeservers = federation.http, federation.homeservers
         self.relay = Relay(relay_settings(settings), clock=self._clock, tasks=self._tasks)
         self.bot = Bot(
             appservice_settings(settings), matrix_tables, self.homeservers, clock=self._clock, tasks=self._tasks
         )
         self.bridge = BridgeService(
-            bridge_settings(settings),
+            bridging,
             bridge_tables,
             self.bot,
             self.relay,
+            http=federation.http,
             federation=federation.client,
             homeservers=StoredPolicy(self.homeservers),
             clock=self._clock,

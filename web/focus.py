@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from bridge.focus import Focus
-from bridge.focus_requests import Asked, OpenIdToken, read_get_token, read_sfu_get
+from bridge.focus_requests import Asked, OpenIdToken, read_delegation, read_get_token, read_sfu_get
 from bridge.settings import FOCUS_PATH
 from palabre.base import metrics
 from palabre.base.clock import Clock
@@ -64,6 +64,8 @@ class FocusRoutes:
     def add_routes(self, router: web.UrlDispatcher) -> None:
         for path, read in (("/sfu/get", read_sfu_get), ("/get_token", read_get_token)):
             router.add_route("*", FOCUS_PATH + path, self._route(path, self._token(read)))
+        path = "/delegate_delayed_leave"
+        router.add_route("*", FOCUS_PATH + path, self._route(path, self._delegation))
         router.add_route("*", FOCUS_PATH + "/healthz", _healthz)
 
     def _token(self, read: Read) -> Answer:
@@ -75,6 +77,14 @@ class FocusRoutes:
             return {"url": seat.url, "jwt": seat.jwt}
 
         return answer
+
+    async def _delegation(self, body: bytes) -> Mapping[str, Any]:
+        """Clients try with an empty question whether there is delegation here: anything but 404 says yes."""
+        token, asked = read_delegation(body)
+        user_id = await self._focus.verify(token, asked)
+        self._users.take(user_id, self._clock.monotonic())
+        await self._focus.delegate(user_id, asked)
+        return {}
 
     def _route(self, path: str, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:

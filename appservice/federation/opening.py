@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from appservice.federation.client import FederationClient
@@ -25,14 +26,22 @@ class Federation:
 
 
 def open_federation(
-    settings: HomeserverSettings, database: Database, clock: Clock, *, ssl_context: ssl.SSLContext | None = None
+    settings: HomeserverSettings,
+    database: Database,
+    clock: Clock,
+    *,
+    trusted: Iterable[str] = (),
+    ssl_context: ssl.SSLContext | None = None,
 ) -> Federation:
-    """Inside the event loop, on a database with `appservice.schema.upgrade_table` applied."""
+    """Inside the event loop, on a database with `appservice.schema.upgrade_table` applied.
+
+    `trusted`: further addresses from the settings, which `http` may call wherever they lie.
+    """
     dns = Dns(settings.nameservers)
     http = OutboundHttp(
         allow_private=settings.allow_private,
         ports=PUBLIC_PORTS | set(settings.ports) if settings.ports else None,
-        trusted=[str(server.url) for server in settings.servers],
+        trusted=[*(str(server.url) for server in settings.servers), *trusted],
         resolver=DnsResolver(dns) if settings.nameservers else None,
         ssl_context=ssl_context,
     )

@@ -57,6 +57,7 @@ class World:
         self.files: dict[str, FakeFiles] = {}  # capture id -> what would be on disk
         self.jobs: list[dict[str, Any]] = []
         self.worker_error: Exception | None = None
+        self.trusted: list[str] = []  # addresses that the settings name
         self.database: Database
         self.service: BridgeService
         self._events = 0
@@ -66,13 +67,14 @@ class World:
         self._pool, (self.database, self.matrix_tables) = await open_database(self.database_url, tables)
         self._tasks = Supervisor()
         settings = HomeserverSettings(own=SERVER, **self.homeserver_settings)
-        self._federation = open_federation(settings, self.matrix_tables, self.clock)
+        self._federation = open_federation(settings, self.matrix_tables, self.clock, trusted=self.trusted)
         self.homeservers = self._federation.homeservers
         self.service = BridgeService(
             self.settings,
             self.database,
             self.matrix,
             self.relay,
+            http=self._federation.http,
             federation=self._federation.client,
             homeservers=StoredPolicy(self._federation.homeservers),
             clock=self.clock,

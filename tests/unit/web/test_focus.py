@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from palabre.base.errors import CallerError
+from palabre.base.http import OutboundFailedError
 from palabre.base.ids import UserId
 from tests.support.bridge_fakes import ALICE, BOB, EVE, ROOM
 from tests.support.bridge_world import World
@@ -20,7 +21,7 @@ from web.focus import BODY_LIMIT
 from web.settings import WebSettings
 
 Client = TestClient[web.Request, web.Application]
-ROUTES = ["/livekit/jwt/sfu/get", "/livekit/jwt/get_token"]
+ROUTES = ["/livekit/jwt/sfu/get", "/livekit/jwt/get_token", "/livekit/jwt/delegate_delayed_leave"]
 
 
 class FakeVerifier:
@@ -30,6 +31,14 @@ class FakeVerifier:
         if not token.startswith("@"):
             raise CallerError("openid_refused", "no", status=401)
         return UserId(token)
+
+
+class Away:
+    """The network, without anybody in it."""
+
+    async def request(self, _method: str, url: str, **_: Any) -> None:
+        assert url == "https://example.org/.well-known/matrix/client"
+        raise OutboundFailedError("nobody there")
 
 
 @pytest.fixture
@@ -110,6 +119,20 @@ async def test_refusals_have_matrixs_form(client: Client, bridge_world: World) -
     assert (status, answer["errcode"]) == (403, "M_FORBIDDEN")
     status, answer = await ask(client, ROUTES[0], b" " * (BODY_LIMIT + 1))
     assert (status, answer["errcode"]) == (413, "M_TOO_LARGE")
+
+
+async def test_leaving_is_delegated_by_a_route_that_clients_find_by_an_empty_question(
+    client: Client, bridge_world: World
+) -> None:
+    async with client.post(ROUTES[2]) as response:
+        assert response.status == 400
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+    # The server's well-known file is not there, and nothing else is looked for where the request says.
+    bridge_world.service.focus._apis._http = Away()  # type: ignore[assignment]
+    delay = {"delay_id": "syd_1", "delay_timeout": 3_600_000, "delay_cs_api_url": "http://127.0.0.1:1"}
+    unresolved = {"errcode": "M_BAD_JSON", "error": "Unable to resolve client-server API"}
+    assert await ask(client, ROUTES[2], get_token() | delay) == (400, unresolved)
+    assert await ask(client, ROUTES[0], sfu_get() | delay) == (400, unresolved)
 
 
 async def test_a_mistake_of_ours_is_told_as_such_and_readable_by_the_browser(
