@@ -34,6 +34,7 @@ class Spec:
 
     name: str
     read: Callable[[list[str]], tuple[str, ...]]
+    admin: bool = False  # obeyed in rooms of admins alone, and not in the help of others
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Parsed:
 def _nothing(words: list[str]) -> tuple[str, ...]:
     """Further words are people talking: `!palabre stop please`."""
     return ()
+
+
+def _as_they_are(words: list[str]) -> tuple[str, ...]:
+    return tuple(word[:MAX_TITLE] for word in words)
 
 
 def _optional_title(words: list[str]) -> tuple[str, ...]:
@@ -106,6 +111,7 @@ CATALOGUE: dict[str, Spec] = {
         Spec("forget", _kinds_to_decline),
         Spec("consents", _nothing),
         Spec("status", _nothing),
+        Spec("homeservers", _as_they_are, admin=True),
     )
 }
 
@@ -181,9 +187,10 @@ def explain(problem: CommandError, prefix: str, language: str) -> str:
     return say(language, problem.key, **params)
 
 
-def help_text(prefix: str, language: str, *, encrypted: bool) -> tuple[str, str]:
-    """The list of commands, as text and as HTML."""
-    lines = [(usage(name, prefix, language), say(language, f"bot.command.{name}.does")) for name in CATALOGUE]
+def help_text(prefix: str, language: str, *, encrypted: bool, admin: bool = False) -> tuple[str, str]:
+    """The list of commands, as text and as HTML; with those of admins in their rooms."""
+    names = [name for name, spec in CATALOGUE.items() if admin or not spec.admin]
+    lines = [(usage(name, prefix, language), say(language, f"bot.command.{name}.does")) for name in names]
     intro = say(language, "bot.help.intro")
     notes = [say(language, "bot.help.consent")]
     if encrypted:

@@ -289,7 +289,9 @@ class Dispatch:
 
     async def _help(self, event: RoomEvent, text: TextMessage) -> None:
         encrypted = await self._sender.is_encrypted(event.room_id)
-        body, html = commands.help_text(self._settings.command_prefix, self._language, encrypted=encrypted)
+        admin = event.room_id in self._settings.admin_rooms
+        prefix = self._settings.command_prefix
+        body, html = commands.help_text(prefix, self._language, encrypted=encrypted, admin=admin)
         await self._answer(event, text, body, html)
         await self._react(event, DONE)
 

@@ -52,6 +52,9 @@ class AppserviceSettings(BaseModel):
         default=False,
         description="Let everybody who may write in a room take part in its calls, as soon as the bot has the power",
     )
+    admin_rooms: tuple[str, ...] = Field(
+        default=(), description="Ids of encrypted rooms whose moderators may manage homeservers by command"
+    )
     wait_for_keys: float = Field(
         default=24 * AN_HOUR, ge=1, description="How long a message that cannot be decrypted waits for its key"
     )

@@ -27,6 +27,7 @@ from bridge.command_log import CommandLog
 from bridge.command_rules import require_device, require_fresh
 from bridge.consent_commands import BOTH, ConsentCommands, Written
 from bridge.consent_store import Kind
+from bridge.homeserver_commands import HomeserverCommands
 from bridge.homeserver_policy import HomeserverPolicy
 from bridge.meetings import Meeting, MeetingStore, clean_title
 from bridge.modes import MODE_AUTO, MODE_END_TO_END, MODE_SERVER, ROOM_MODES
@@ -61,6 +62,7 @@ class Commands:
         captures: Captures,
         consents: ConsentCommands,
         done: CommandLog,
+        homeserver_commands: HomeserverCommands,
         ready: Callable[[], Awaitable[object]],
         clock: Clock,
     ) -> None:
@@ -87,6 +89,7 @@ class Commands:
             "forget": self._consents.forget,
             "consents": self._consents.show,
             "status": self._status,
+            "homeservers": homeserver_commands.handle,
         }
 
     async def handle(self, command: Command) -> None:

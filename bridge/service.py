@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from appservice.federation.client import FederationClient
+from appservice.confirmations import Confirmations
+from appservice.federation.opening import Federation
 from appservice.seams import MatrixPort
 from bridge.admission import CallAdmission
 from bridge.artefact_store import ArtefactStore
@@ -29,7 +30,9 @@ from bridge.entrance import Entrance
 from bridge.files import Folders, master_key, open_journals
 from bridge.focus import Focus
 from bridge.forgetting import Forgetting
-from bridge.homeserver_policy import HomeserverPolicy, RefusedLeave
+from bridge.homeserver_admin import HomeserverAdmin
+from bridge.homeserver_commands import HomeserverCommands, confirmation_key
+from bridge.homeserver_policy import RefusedLeave, StoredPolicy
 from bridge.jobs import run_worker
 from bridge.leave_store import LeaveStore
 from bridge.leaving import DelegatedLeaves
@@ -47,7 +50,6 @@ from media.recorder.errors import CaptureError
 from media.relay.seams import RelayControl
 from palabre.base.clock import Clock
 from palabre.base.database import Database
-from palabre.base.http import OutboundHttp
 from palabre.base.tasks import Supervisor
 
 
@@ -66,9 +68,7 @@ class BridgeService:
         matrix: MatrixPort,
         relay: RelayControl,
         *,
-        http: OutboundHttp,  # which trusts what `settings.focus` names
-        federation: FederationClient,
-        homeservers: HomeserverPolicy,
+        federation: Federation,  # whose `http` trusts what `settings.focus` names
         clock: Clock,
         tasks: Supervisor,
         worker: RunWorker = run_worker,
@@ -129,6 +129,7 @@ class BridgeService:
             ended=self._artefacts.wake,
         )
         ready = self._recovered.wait
+        homeservers = StoredPolicy(federation.homeservers)
         questions = RoomQuestions(matrix, homeservers, settings, clock)
         self.watch = RoomWatch(
             questions,
@@ -140,7 +141,7 @@ class BridgeService:
             ready,
             recheck_seconds=settings.policy.recheck_seconds,
         )
-        self._leaves = DelegatedLeaves(LeaveStore(database), http, clock, tasks)
+        self._leaves = DelegatedLeaves(LeaveStore(database), federation.http, clock, tasks)
         self.listener = Calls(
             database,
             meetings,
@@ -156,8 +157,15 @@ class BridgeService:
             leaves=self._leaves,
         )
         self.relay_view = RelayPresence(settings.focus_url, meetings, store, relay)
-        self.admission = CallAdmission(questions, meetings, store, ready)
         done = CommandLog(database, clock)
+        admin = HomeserverCommands(
+            settings,
+            matrix,
+            HomeserverAdmin(federation.homeservers, federation.watch, database, clock),
+            Confirmations(federation.database, confirmation_key(settings.master_key.get_secret_value()), clock),
+            done,
+        )
+        self.admission = CallAdmission(questions, meetings, store, ready)
         consent_commands = ConsentCommands(
             settings, matrix, meetings, store, self.captures, forgetting, receipts, done, clock
         )
@@ -171,16 +179,17 @@ class BridgeService:
             self.captures,
             consent_commands,
             done,
+            admin,
             ready,
             clock,
         )
         self.homeserver_listener = RefusedLeave(homeservers, store, relay)
-        openid = OpenIdVerifier(homeservers, federation)
+        openid = OpenIdVerifier(homeservers, federation.client)
         sessions = SessionStore(database, clock, settings.session_ttl)
         self.entrance = Entrance(
             settings, matrix, openid, homeservers, sessions, meetings, store, self.listener, clock, ready
         )
-        apis = ClientApis(settings.focus.given_apis, http, clock)
+        apis = ClientApis(settings.focus.given_apis, federation.http, clock)
         self.focus = Focus(
             settings, questions, openid, homeservers, meetings, store, self.listener, self._leaves, apis, clock, ready
         )

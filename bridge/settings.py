@@ -131,6 +131,9 @@ class BridgeSettings(_Section):
     alias_prefix: str = Field(
         default="palabre-", description="Of the addresses of created rooms, inside the registration"
     )
+    admin_rooms: tuple[str, ...] = Field(
+        default=(), description="Ids of encrypted rooms whose moderators may manage homeservers by command"
+    )
     command_prefix: str = Field(default="!palabre", pattern=r"^\S+$", description="As the bot obeys it, for sentences")
     room_version: Literal["11", "12"] = "11"
     session_ttl: float = Field(default=WORKING_DAY, ge=60)

@@ -1,4 +1,4 @@
-"""The `palabre` command: init, registration, serve, doctor, recovery-key, consents, demo, version."""
+"""The `palabre` command: init, registration, serve, doctor, homeservers, recovery-key, consents, demo, version."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from palabre import __version__
+from palabre.homeservers import app as homeservers_app
 from palabre.settings import Settings, SettingsError, load
 
 app = typer.Typer(
@@ -19,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(homeservers_app)
 
 DEFAULT_CONFIG = Path("palabre.yaml")
 Config = Annotated[Path, typer.Option("--config", "-c", envvar="PALABRE_CONFIG", help="The settings file.")]

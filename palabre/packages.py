@@ -142,6 +142,7 @@ def bridge_settings(settings: Settings) -> BridgeSettings:
             "alias_prefix": matrix.prefix,
             "command_prefix": matrix.command_prefix,
             "focus": {"homeserver": {"name": settings.server_name, "url": str(settings.homeserver_url)}},
+            "admin_rooms": matrix.admin_rooms,
             "openid": {"servers": [{"name": settings.server_name, "url": str(settings.homeserver_url)}]},
             "transcript": _speech_section(settings),
         },

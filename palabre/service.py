@@ -18,7 +18,6 @@ import bridge.schema
 from appservice.bot import Bot
 from appservice.federation.homeservers import Homeservers
 from appservice.federation.opening import open_federation
-from bridge.homeserver_policy import StoredPolicy
 from bridge.service import BridgeService
 from media.relay.relay import Relay
 from media.relay.service import REQUEST_LINE
@@ -97,9 +96,7 @@ class Service:
             bridge_tables,
             self.bot,
             self.relay,
-            http=federation.http,
-            federation=federation.client,
-            homeservers=StoredPolicy(self.homeservers),
+            federation=federation,
             clock=self._clock,
             tasks=self._tasks,
         )
@@ -117,6 +114,7 @@ class Service:
         await self.bridge.start()
         self._tasks.spawn("event loop watch", self._watch.run())
         self._tasks.spawn("homeserver decisions", self.homeservers.watch())
+        self._tasks.spawn("homeserver checks", federation.watch.run())
         await self.health.start(settings.monitoring.host, settings.monitoring.port)
         log.info("ready", version=__version__, port=self.port, monitoring=self.health.port)
 

@@ -117,7 +117,8 @@ class FederationClient:
             return ()
         entry = self._entry(name)
         async with entry.lock:
-            self._require_not_failed(entry)
+            if entry.until <= self._clock.monotonic():
+                self._require_not_failed(entry)
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._resolve(name, entry)

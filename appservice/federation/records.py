@@ -40,6 +40,9 @@ class Pin:
     signing_key: str = ""  # "ed25519:ID BASE64", as published under /_matrix/key/v2/server
 
 
+UNPINNED = Pin()
+
+
 @dataclass(frozen=True)
 class Record:
     """A row of `matrix_homeserver`. Times are seconds since the epoch."""
@@ -49,7 +52,7 @@ class Record:
     level: Level | None = None  # None: nobody decided
     listed: bool = False  # an admin added or allowed it: what a closed federation asks for
     note: str = ""
-    pin: Pin = Pin()
+    pin: Pin = UNPINNED
     first_seen: float = 0.0
     last_seen: float | None = None  # somebody of it came or wrote
     checked_at: float | None = None

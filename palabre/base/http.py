@@ -14,6 +14,7 @@ import socket
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import aiohttp
@@ -241,13 +242,17 @@ class OutboundHttp:
             raise _declare(error)[1] from error
 
     async def _shown(self, host: str, port: int, server_name: str, trusted: bool) -> bytes:
-        resolver = self._resolver or aiohttp.ThreadedResolver()
-        address = str((await resolver.resolve(host.strip("[]"), port, socket.AF_UNSPEC))[0]["host"])
+        host = host.strip("[]")
+        address, real_port = host, port
+        if not _is_address(host):
+            resolver = self._resolver or aiohttp.ThreadedResolver()
+            found = (await resolver.resolve(host, port, socket.AF_UNSPEC))[0]
+            address, real_port = str(found["host"]), found["port"]
         if not trusted and (reason := self._rules.refuse_address(address)) is not None:
             raise OutboundRefusedError(reason)
         look = ssl.create_default_context()
         look.check_hostname, look.verify_mode = False, ssl.CERT_NONE
-        _, writer = await asyncio.open_connection(address, port, ssl=look, server_hostname=server_name)
+        _, writer = await asyncio.open_connection(address, real_port, ssl=look, server_hostname=server_name)
         try:
             shown: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             return shown or b""
@@ -258,6 +263,14 @@ class OutboundHttp:
         """End the connections that are open."""
         await self._guarded.close()
         await self._open.close()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse(url: str) -> URL:
@@ -289,6 +302,8 @@ def _declare(error: Exception) -> tuple[str, PeerError]:
             return "failed", OutboundFailedError("no server has that name")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             return "failed", OutboundFailedError("the server has no valid certificate for its name")
+        case aiohttp.ServerFingerprintMismatch():
+            return "failed", OutboundFailedError("the server has another certificate than the one that was given")
         case aiohttp.ClientConnectorError(os_error=_AddressRefusedError() as refusal):
             return "refused", OutboundRefusedError(str(refusal))
         case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():

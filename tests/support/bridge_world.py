@@ -21,7 +21,6 @@ from appservice.federation.settings import HomeserverSettings
 from appservice.seams import Command, ConsentEvent, SendingDevice
 from bridge.call_store import Call
 from bridge.capture_store import Capture
-from bridge.homeserver_policy import StoredPolicy
 from bridge.people import Person, guest_person, matrix_person
 from bridge.service import BridgeService
 from palabre.base.clock import ManualClock
@@ -74,9 +73,7 @@ class World:
             self.database,
             self.matrix,
             self.relay,
-            http=self._federation.http,
-            federation=self._federation.client,
-            homeservers=StoredPolicy(self._federation.homeservers),
+            federation=self._federation,
             clock=self.clock,
             tasks=self._tasks,
             worker=self._worker,

@@ -99,16 +99,23 @@ class Internet:
         self.name(host, "A", [address])
         return real
 
+    @property
+    def srv(self) -> Dns:
+        return Dns([self.dns.address])
+
+    @property
+    def resolver(self) -> AbstractResolver:
+        return _Ports(DnsResolver(self.srv), self.ports)
+
     def http(self, **options: Any) -> OutboundHttp:
-        resolver = _Ports(DnsResolver(Dns([self.dns.address])), self.ports)
-        http = OutboundHttp(resolver=resolver, ssl_context=self.trust, **options)
+        http = OutboundHttp(resolver=self.resolver, ssl_context=self.trust, **options)
         self.stack.push_async_callback(http.close)
         return http
 
     def client(self, book: AddressBook | None = None, **options: Any) -> FederationClient:
         """Allowed to call private addresses unless told otherwise: these machines have no others."""
         http = self.http(**({"allow_private": True} | options))
-        return FederationClient(http, book or NoBook(), Dns([self.dns.address]), self.clock, choose=lambda: 0.0)
+        return FederationClient(http, book or NoBook(), self.srv, self.clock, choose=lambda: 0.0)
 
 
 @asynccontextmanager

@@ -80,7 +80,9 @@ def test_only_the_prefix_as_a_word_of_its_own_speaks_to_the_bot(body: str, spoke
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_help_names_every_command(language: str) -> None:
-    text, html = help_text(PREFIX, language, encrypted=True)
+    everybody, _ = help_text(PREFIX, language, encrypted=True)
+    assert f"{PREFIX} homeservers" not in everybody
+    text, html = help_text(PREFIX, language, encrypted=True, admin=True)
     for name in CATALOGUE:
         assert f"{PREFIX} {name}" in text
         assert f"<code>{PREFIX} {name}" in html
