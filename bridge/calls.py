@@ -6,12 +6,13 @@ The relay's callbacks must return at once, so they only queue; one task works th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Protocol
 
 import structlog
 
+from appservice.seams import RtcMember
 from bridge import wording
 from bridge.call_store import Call, CallStore, came
 from bridge.leaving import DelegatedLeaves
@@ -21,7 +22,7 @@ from bridge.posts import Post, Poster, PostKind, PostStore
 from media.relay.seams import ParticipantFacts, RelayControl, RoomFacts, TrackFacts
 from palabre.base.clock import Clock
 from palabre.base.database import Database, transaction
-from palabre.base.ids import loggable, stable_id
+from palabre.base.ids import RoomId, loggable, stable_id
 
 log = structlog.get_logger("calls")
 
@@ -68,8 +69,10 @@ class Calls:
         observer: CallObserver,
         arrived: Callable[[str, str], None],
         leaves: DelegatedLeaves,
+        members: Callable[[RoomId], Awaitable[Collection[RtcMember]]],
     ) -> None:
         self._leaves = leaves
+        self._members = members  # who announces in a room to be in its call
         self._database = database
         self._meetings = meetings
         self._calls = calls
@@ -121,6 +124,10 @@ class Calls:
         """Return once everything that the relay told so far is handled."""
         await self._queue.join()
 
+    def announced(self, room_id: RoomId) -> None:
+        """Who announces to be in the call of that room has changed."""
+        self._queue.put_nowait(partial(self._recognise, room_id))
+
     # What the relay calls.
 
     def room_started(self, room: RoomFacts) -> None:
@@ -155,8 +162,30 @@ class Calls:
             return
         call, person = found
         await self._leaves.present(call.meeting, identity)
-        if await self._calls.join(call.id, identity, at):
+        counts = await self._calls.join(call.id, identity, at)
+        if not counts:
+            meeting = await self._meetings.get(call.meeting)
+            counts = await self._recognised(await self._members(meeting.room), call, person, identity)
+        if counts:
             await self._came(call, person, identity, at)
+
+    async def _recognise(self, room_id: RoomId) -> None:
+        """Connections that seemed to be trials are people once the room shows them as members of its call."""
+        meeting = await self._meetings.of_room(room_id)
+        call = None if meeting is None else await self._calls.open_call(meeting.id)
+        if call is None:
+            return
+        members = await self._members(room_id)
+        for participant in self._present(call.room):
+            person = await self._calls.expected(call.id, participant.identity)
+            if person is not None and await self._recognised(members, call, person, participant.identity):
+                await self._came(call, person, participant.identity, self._clock.wall())
+
+    async def _recognised(self, members: Collection[RtcMember], call: Call, person: Person, identity: str) -> bool:
+        """Whether that person announces this very connection, and it did not count before."""
+        if not any((member.identity, member.user_id) == (identity, person.key) for member in members):
+            return False
+        return await self._calls.count(call.id, identity)
 
     async def _came(self, call: Call, person: Person, identity: str, at: float) -> None:
         """Somebody is there: the first one starts the call."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from appservice.seams import (
+    Change,
     Command,
     ConsentEvent,
     MatrixPort,
@@ -22,6 +23,7 @@ from appservice.seams import (
 )
 from bridge import access, wording
 from bridge.call_store import CallStore, present
+from bridge.calls import Calls
 from bridge.capture import Captures
 from bridge.command_log import CommandLog
 from bridge.command_rules import require_device, require_fresh
@@ -59,6 +61,7 @@ class Commands:
         meetings: MeetingStore,
         calls: CallStore,
         watch: RoomWatch,
+        listener: Calls,
         captures: Captures,
         consents: ConsentCommands,
         done: CommandLog,
@@ -72,6 +75,7 @@ class Commands:
         self._meetings = meetings
         self._calls = calls
         self._watch = watch
+        self._listener = listener
         self._captures = captures
         self._log = done
         self._ready = ready
@@ -110,6 +114,8 @@ class Commands:
         await self._watch.membership_changed(change)
 
     async def room_changed(self, change: RoomChange) -> None:
+        if change.what is Change.RTC:
+            self._listener.announced(change.room_id)
         await self._watch.room_changed(change)
 
     # The commands.

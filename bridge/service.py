@@ -155,6 +155,7 @@ class BridgeService:
             observer=self.captures,
             arrived=self.watch.arrived,
             leaves=self._leaves,
+            members=matrix.rtc_members,
         )
         self.relay_view = RelayPresence(settings.focus_url, meetings, store, relay)
         done = CommandLog(database, clock)
@@ -176,6 +177,7 @@ class BridgeService:
             meetings,
             store,
             self.watch,
+            self.listener,
             self.captures,
             consent_commands,
             done,

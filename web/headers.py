@@ -64,7 +64,7 @@ def relay_origins(livekit_url: str) -> str:
 
 
 def focus_origins(focus: str) -> str:
-    """For the requests to a focus and for the WebSocket of its relay. A relay of another origin is an entry of its own."""
+    """For the requests to a focus and the WebSocket of its relay. A relay of another origin is an entry of its own."""
     if focus == ANY_FOCUS:
         return "https: wss:"
     return f"{focus} {focus.replace('http', 'ws', 1)}"

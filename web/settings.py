@@ -28,8 +28,9 @@ class WebSettings(BaseModel):
     )
     foci: tuple[str, ...] = Field(
         default=(),
-        description="Origins of other organisations' relays that the widget may connect to in calls across homeservers. "
-        "“https:” means any that somebody in the call names: they are shown the person's OpenID token, so list those you know",
+        description="Origins of other organisations' relays that the widget may connect to in calls across homeservers."
+        " “https:” means any that somebody in the call names: they are shown the person's OpenID token, so list those "
+        "you know",
     )
     dev_users: dict[str, DevUser] = Field(default_factory=dict, description="Refused unless the service runs --dev")
     trusted_proxies: tuple[str, ...] = Field(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from appservice.federation.records import Level
+from appservice.seams import Change, RoomChange, RtcMember
 from bridge.focus_requests import CALL_SLOT, Asked, OpenIdToken
 from bridge.homeserver_policy import Standing
 from bridge.modes import MODE_END_TO_END, MODE_SERVER
@@ -18,7 +19,7 @@ from bridge.settings import FocusSettings, RoomPolicy
 from media.relay.seams import Grants
 from media.relay.tokens import verify
 from palabre.base.errors import CallerError
-from palabre.base.ids import RoomId, UserId
+from palabre.base.ids import EventId, RoomId, UserId
 from tests.support.bridge_fakes import ALICE, API_SECRET, BOB, EVE, ROOM, FakeRoom, track
 from tests.support.bridge_world import World
 
@@ -219,6 +220,36 @@ async def test_a_hashed_connection_that_shows_something_is_somebody_from_when_it
     await bridge_world.settled()
     await bridge_world.until(lambda: len(bridge_world.matrix.sent) == 2)
     assert bridge_world.matrix.texts()[-1].endswith("Present: Alice.")
+
+
+def announcement(user: UserId, member: str, *, identity: str = "") -> RtcMember:
+    """As a sticky member event says it."""
+    identity = identity or hashed_identity(user, "DEV", member)
+    return RtcMember(user, "DEV", member, identity, CALL_SLOT, (), False, 0.0, 9e9, EventId("$e"), member, True)
+
+
+async def test_a_hashed_connection_that_the_room_shows_as_a_member_is_somebody_though_they_only_listen(
+    bridge_world: World,
+) -> None:
+    """Whichever comes first, the connection or the member event; and nobody announces for another."""
+    given = await grants(bridge_world, ALICE, asked(member="uuid"))
+    room = bridge_world.matrix.rooms[ROOM]
+    room.rtc = [announcement(BOB, "uuid", identity=given.identity)]
+    bridge_world.relay.join(given.room, given.identity)
+    await bridge_world.settled()
+    assert bridge_world.matrix.sent == {}
+    room.rtc = [announcement(ALICE, "uuid")]
+    await bridge_world.service.commands.room_changed(RoomChange(ROOM, Change.RTC))
+    await bridge_world.until(lambda: len(bridge_world.matrix.sent) == 1)
+    bridge_world.clock.advance(5)
+    room.rtc.append(announcement(BOB, "other"))
+    other = await grants(bridge_world, BOB, asked(member="other"))
+    bridge_world.relay.join(other.room, other.identity)
+    await bridge_world.settled()
+    bridge_world.relay.finish(given.room)
+    await bridge_world.settled()
+    await bridge_world.until(lambda: len(bridge_world.matrix.sent) == 2)
+    assert bridge_world.matrix.texts()[-1].endswith("Present: Alice, Bob.")
 
 
 class Verifier:
