@@ -32,6 +32,7 @@ from appservice.inbox import Inbox
 from appservice.keysync import WAIT_MILLISECONDS, sync_keys
 from appservice.lock import ProcessLock
 from appservice.membership import MembershipCheck
+from appservice.recorder_member import RecorderMember
 from appservice.rooms import Rooms
 from appservice.roomstore import RoomStore
 from appservice.rtc.leftovers import Leftovers
@@ -96,7 +97,9 @@ class Bot:
         self._inbox = Inbox(database)
         self._store = RoomStore(database)
         self._encryption = Encryption(user, derive_key(secret, "olm"), self._api, database, self._store)
-        self._identity = Identity(settings, self._encryption.machine, Vault(database, secret))
+        vault = Vault(database, secret)
+        self._identity = Identity(settings, self._encryption.machine, vault)
+        self._recorder = RecorderMember(settings, self._api, self._store, self._identity, vault, clock)
         self._sender = Sender(self._api, database, self._store, self._encryption, clock)
         self._files = Files(self._api, self._sender, clock)
         self._rooms = Rooms(settings, self._api, self._store)
@@ -175,6 +178,10 @@ class Bot:
     @property
     def user_id(self) -> UserId:
         return UserId(self._settings.bot_user_id)
+
+    @property
+    def recorder(self) -> RecorderMember:
+        return self._recorder
 
     @property
     def server_name(self) -> str:
@@ -304,7 +311,7 @@ class Bot:
             log.debug("registered already", user=loggable(localpart))
 
     async def _prepare_device(self) -> None:
-        await self._encryption.start(self._settings.bot_name)
+        await self._encryption.start(self._settings.bot_name, spare=await self._recorder.ask_device())
         await self._identity.ensure()
 
     async def _show_name(self) -> None:

@@ -106,11 +106,12 @@ class Encryption:
     def device_id(self) -> str:
         return str(self._client.device_id)
 
-    async def start(self, display_name: str) -> None:
+    async def start(self, display_name: str, *, spare: str) -> None:
         """Make the device known to the homeserver with its keys, or find it there.
 
         A device that somebody deleted, or whose keys there are not ours (a restored backup), is followed by a new one.
-        Other devices of the bot are deleted: there is one bot process, so they are left over.
+        Other devices of the bot but `spare`, the recorder's, are deleted: there is one bot process, so they are left
+        over.
         """
         self._client.api.as_device_id = None  # the homeserver refuses requests in the name of a device that is gone
         await PgCryptoStore.upgrade_table.upgrade(self._database)
@@ -124,7 +125,7 @@ class Encryption:
         if not self.machine.own_account.shared:
             await self.machine.share_keys()
             await self.machine.upload_fallback_key()
-        await self._delete_other_devices()
+        await self._delete_other_devices({self.device_id, spare})
 
     async def decrypt(self, event: RoomEvent) -> Decrypted:
         """Raises `MissingKeyError` or `UndecryptableError`. The same event decrypts again, another one with its
@@ -280,12 +281,12 @@ class Encryption:
         device = published.device_keys.get(user, {}).get(device_id or DeviceID(""))
         return device is not None and (device.ed25519, device.curve25519) == (account.signing_key, account.identity_key)
 
-    async def _delete_other_devices(self) -> None:
+    async def _delete_other_devices(self, ours: Collection[str]) -> None:
         answer = as_object(await self._client.api.request(Method.GET, Path.v3.devices))
         devices = answer.get("devices")
         for device in devices if isinstance(devices, list) else []:
             name = as_text(as_object(device).get("device_id"))
-            if name and name != self.device_id:
+            if name and name not in ours:
                 await self._client.api.request(Method.DELETE, Path.v3.devices[name])
 
     def _rooms_changed(self, rooms: Collection[str]) -> None:

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from enum import Enum, auto
+from typing import Any
 
 import structlog
+from mautrix.api import Method, Path
 from mautrix.crypto.cross_signing_key import CrossSigningSeeds
+from mautrix.crypto.signature import sign_olm
 from mautrix.crypto.ssss.key import Key
 from mautrix.crypto.ssss.util import calculate_hash, decode_base58_recovery_key
 from mautrix.types import EncryptionKeyAlgorithm, KeyID, QueryKeysResponse, UserID
 
 from appservice.device import Machine
+from appservice.device_keys import verifies
 from appservice.errors import StartError
+from appservice.events import as_object
 from appservice.settings import AppserviceSettings
 from appservice.vault import Vault
 from palabre.base.database import Database
+from palabre.base.errors import CallerError
 
 SEEDS = "cross_signing_seeds"
 RECOVERY_KEY = "recovery_key"
@@ -89,6 +96,25 @@ class Identity:
             await self._machine.adopt_identity(seeds)
         if step is not Step.NOTHING:
             log.info("the bot's device is cross-signed", step=step.name.lower())
+
+    async def sign(self, device_keys: Mapping[str, Any]) -> None:
+        """Sign another device of the bot's user, unless it is signed. Its keys come from that device itself: the
+        homeserver's word for them would let it add devices of its own.
+        """
+        user, seeds = self._machine.client.mxid, await self._seeds()
+        assert seeds is not None, "the bot's identity is ensured before anything else"
+        api = self._machine.client.api
+        answer = await api.request(Method.POST, Path.v3.keys.query, {"device_keys": {user: []}})
+        keys = {key: value for key, value in device_keys.items() if key != "signatures"}
+        shown = as_object(as_object(as_object(answer).get("device_keys")).get(user)).get(keys["device_id"])
+        private = seeds.to_keys().self_signing_key
+        if verifies(as_object(shown), user, private.public_key):
+            return
+        signed = keys | {"signatures": {user: {f"ed25519:{private.public_key}": sign_olm(dict(keys), private)}}}
+        refused = await api.request(Method.POST, Path.v3.keys.signatures.upload, {user: {keys["device_id"]: signed}})
+        if as_object(as_object(refused).get("failures")):
+            raise CallerError("device_not_signed", "The homeserver refused to show the recorder's device.", status=502)
+        log.info("the recorder's device is cross-signed")
 
     async def recovery_key(self) -> str | None:
         """For the operator to keep elsewhere."""

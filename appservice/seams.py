@@ -7,7 +7,7 @@ the same message and not a second one.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Protocol
 
@@ -207,8 +207,62 @@ class FilePost:
     thumbnail_size: tuple[int, int] = (0, 0)
 
 
+@dataclass(frozen=True)
+class RecorderAccess:
+    """What the recorder's process needs to be the recorder's device. Crosses a pipe; never stored or logged."""
+
+    homeserver_url: str
+    token: str = field(repr=False)
+    secret: bytes = field(repr=False)  # 32: what the device is sealed with where it is stored
+    user_id: UserId
+    device_id: str
+    device_name: str
+    trusted: frozenset[DeviceTrust]  # devices whose keys are used
+
+
+@dataclass(frozen=True)
+class RtcStay:
+    """The recorder as a member of a call that MatrixRTC clients see in a room."""
+
+    room_id: RoomId
+    device_id: str
+    entered_at: float  # seconds since the epoch
+    delay_id: str  # of the leave that happens by itself unless it is put off; empty: the homeserver has no such thing
+
+
+class RecorderPort(Protocol):
+    """A second device of the bot's user and its membership of calls. Raises `CallerError` as `MatrixPort` does."""
+
+    async def access(self, *, renew: bool = False) -> RecorderAccess:
+        """The device to be; with `renew` another one, for the homeserver knows that one with other keys."""
+        ...
+
+    async def sign(self, device_keys: Mapping[str, Any]) -> None:
+        """Cross-sign the device as it describes itself."""
+        ...
+
+    async def may_enter(self, room_id: RoomId) -> None:
+        """Raises `CallerError` where the bot is not in the room or lacks the power to be a member of its calls."""
+        ...
+
+    async def enter(self, room_id: RoomId, focus_url: str, *, leave_after: float) -> RtcStay:
+        """Be a member of the room's call; `leave_after` seconds without being put off, the leave happens."""
+        ...
+
+    async def renew(self, stay: RtcStay, focus_url: str) -> None:
+        """Stay a member beyond what `enter` said."""
+        ...
+
+    async def leave(self, stay: RtcStay) -> None:
+        """Withdraw the member event. Again does nothing."""
+        ...
+
+
 class MatrixPort(Protocol):
     """The bot, as bridge sees it. Raises `CallerError` for what the homeserver refuses for good, retries the rest."""
+
+    @property
+    def recorder(self) -> RecorderPort: ...
 
     @property
     def user_id(self) -> UserId: ...

@@ -11,6 +11,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,7 @@ class Artefacts:
             interrupted=capture.interrupted,
             missing_seconds=result["missing_seconds"],
             receipt=receipt["name"],
+            unreadable=result["unreadable"],
             excerpt=[tuple(line) for line in result["excerpt"]],
         )
         await asyncio.to_thread(_seal, output / MESSAGE, output_key, body.encode())
@@ -292,7 +294,8 @@ class Artefacts:
             capture.ended_at or self._clock.wall(),
             removed_until(record.removals, capture.kind),
         )
-        return record, there
+        unreached = [name for name in await self._captures.unreached(capture.id) if name not in there.missing]
+        return record, replace(there, unreached=tuple(unreached))
 
     async def _add_text(self, capture: Capture, what: str, body: str) -> None:
         key = stable_id("capture", *revised(capture), what)

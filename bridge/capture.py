@@ -349,7 +349,7 @@ class Captures:
         kind, files = running.capture.kind, running.files
         if files is None:
             return
-        if track.encrypted or (kind is Kind.TRANSCRIPTION and not is_voice(track)):
+        if track.encrypted is not files.encrypted or (kind is Kind.TRANSCRIPTION and not is_voice(track)):
             return
         key = TapKey(call.id, kind, person.key, identity, track.sid)
         screen = track.source is TrackSource.SCREEN_SHARE

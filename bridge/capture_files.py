@@ -19,6 +19,11 @@ from media.relay.seams import TapSink, TrackFacts
 class CaptureFiles(Protocol):
     """Where the packets of one capture go: the recorder's journals."""
 
+    @property
+    def encrypted(self) -> bool:
+        """It reads tracks that are encrypted end to end, and no others."""
+        ...
+
     def consented(self, person: str, at: float) -> None:
         """From then on (seconds since the epoch) this person's tracks may be read. Told again after a restart."""
         ...

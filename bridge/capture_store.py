@@ -40,7 +40,7 @@ class Capture:
 
 
 class CaptureStore:
-    """The table `bridge_capture`."""
+    """The tables `bridge_capture` and `bridge_unreached`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -106,6 +106,22 @@ class CaptureStore:
 
     async def tracks_deleted(self, capture: str, at: float) -> None:
         await self._database.execute("UPDATE bridge_capture SET tracks_deleted_at = $2 WHERE id = $1", capture, at)
+
+    async def note_unreached(self, capture: str, person: str, name: str) -> None:
+        """Somebody in the call whose media go to another relay, so that nothing of theirs can be captured here."""
+        await self._database.execute(
+            "INSERT INTO bridge_unreached (capture, person, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            capture,
+            person,
+            name,
+        )
+
+    async def unreached(self, capture: str) -> list[str]:
+        """Their names."""
+        rows = await self._database.fetch(
+            "SELECT name FROM bridge_unreached WHERE capture = $1 ORDER BY person", capture
+        )
+        return [row["name"] for row in rows]
 
     async def get(self, capture: str) -> Capture:
         row = await self._database.fetchrow("SELECT * FROM bridge_capture WHERE id = $1", capture)

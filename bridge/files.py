@@ -58,6 +58,13 @@ class Folders:
         """Raises `FileNotFoundError` when the capture never got as far, or its tracks were deleted."""
         return read_key_file(self._captures / capture / KEY_FILE, self._master, capture)
 
+    def open_tracks(self, capture: str) -> bytes:
+        """The key of a capture that begins, or goes on after a restart."""
+        try:
+            return self.tracks_key(capture)
+        except FileNotFoundError:
+            return self.create_tracks_key(capture)
+
     def output_key(self, capture: str) -> bytes:
         """Of the artefacts; made when there is none."""
         folder = self._artefacts / capture
@@ -87,23 +94,28 @@ def _delete(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def source_of(track: TrackFacts) -> str:
+    """What a track is; where an SDK does not say, what it is by far the most often."""
+    likely = TrackSource.MICROPHONE if track.kind == "audio" else TrackSource.CAMERA
+    return str((likely if track.source is TrackSource.UNKNOWN else track.source).value)
+
+
 class JournalFiles:
     """The journals of one running capture. Implements `bridge.capture.CaptureFiles`."""
+
+    encrypted = False
 
     def __init__(self, journals: CallCapture) -> None:
         self._journals = journals
 
     def track(self, person: Person, identity: str, track: TrackFacts) -> TapSink:
-        source = track.source
-        if source is TrackSource.UNKNOWN:  # an SDK that does not say: what it is by far the most often
-            source = TrackSource.MICROPHONE if track.kind == "audio" else TrackSource.CAMERA
         return self._journals.track(
             identity=identity,
-            user=person.user_id or "",
+            user=person.key,
             name=person.name,
             track_sid=track.sid,
             kind=track.kind,
-            source=source.value,
+            source=source_of(track),
         )
 
     def consented(self, person: str, at: float) -> None:
@@ -126,10 +138,6 @@ async def open_journals(
     """
 
     def make() -> CallCapture:
-        try:
-            key = folders.tracks_key(capture.id)
-        except FileNotFoundError:
-            key = folders.create_tracks_key(capture.id)
-        return CallCapture(folders.tracks(capture.id), key, clock, on_error=on_error)
+        return CallCapture(folders.tracks(capture.id), folders.open_tracks(capture.id), clock, on_error=on_error)
 
     return JournalFiles(await asyncio.to_thread(make))

@@ -75,11 +75,3 @@ def _digest(*parts: str) -> str:
     """JSON as JavaScript writes it: compact, with other scripts' letters as they are."""
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
-
-
-def person_key(identity: str) -> str:
-    """The key in an identity made by `identity_of`. A user id may hold slashes, a device may not."""
-    key, slash, device = identity.rpartition("/")
-    if not slash or not key or not DEVICE.fullmatch(device):
-        raise CallerError("unknown_identity", "This identity was not given out here: join again.", status=403)
-    return key

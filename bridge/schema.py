@@ -170,9 +170,22 @@ async def _version_6(connection: Connection, _scheme: Scheme) -> None:
     )
 
 
+async def _version_7(connection: Connection, _scheme: Scheme) -> None:
+    """No reference to the capture: who is not reached is noted from before its row is there."""
+    await connection.execute(
+        """CREATE TABLE bridge_unreached (
+            capture TEXT NOT NULL,
+            person  TEXT NOT NULL,
+            name    TEXT NOT NULL,
+            PRIMARY KEY (capture, person)
+        )"""
+    )
+
+
 upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")
 upgrade_table.register(_version_2, description="The encryption of a call, and how a session was proved")
 upgrade_table.register(_version_3, description="By which event and device a consent was given")
 upgrade_table.register(_version_4, description="Connections that are nobody's coming yet")
 upgrade_table.register(_version_5, description="What people have asked to be taken out")
 upgrade_table.register(_version_6, description="Leaves that clients delegate")
+upgrade_table.register(_version_7, description="People in a call whose media go to another relay")

@@ -18,7 +18,7 @@ from bridge.call_store import CallStore
 from bridge.calls import Calls
 from bridge.capture import Captures
 from bridge.capture_files import CaptureFiles
-from bridge.capture_store import Capture, CaptureStore
+from bridge.capture_store import Capture, CaptureStore, State
 from bridge.client_api import ClientApis
 from bridge.command_log import CommandLog
 from bridge.commands import Commands
@@ -37,9 +37,12 @@ from bridge.jobs import run_worker
 from bridge.leave_store import LeaveStore
 from bridge.leaving import DelegatedLeaves
 from bridge.meetings import MeetingStore
+from bridge.modes import MODE_END_TO_END
 from bridge.openid import OpenIdVerifier
 from bridge.posts import Poster, PostStore
 from bridge.receipts import Receipts
+from bridge.recorder import Recorder
+from bridge.recorder_link import OpenLink, RecorderLink
 from bridge.relay_view import RelayPresence
 from bridge.removal_store import RemovalStore
 from bridge.room_questions import RoomQuestions
@@ -50,6 +53,7 @@ from media.recorder.errors import CaptureError
 from media.relay.seams import RelayControl
 from palabre.base.clock import Clock
 from palabre.base.database import Database
+from palabre.base.ids import RoomId
 from palabre.base.tasks import Supervisor
 
 
@@ -72,6 +76,7 @@ class BridgeService:
         clock: Clock,
         tasks: Supervisor,
         worker: RunWorker = run_worker,
+        open_link: OpenLink = RecorderLink.open,
     ) -> None:
         self.settings = settings
         self.server_name = matrix.server_name
@@ -80,10 +85,14 @@ class BridgeService:
         self._tasks = tasks
         self._recovered = asyncio.Event()
         self._folders = Folders(settings.data_directory, master_key(settings.master_key.get_secret_value()))
-        meetings = MeetingStore(database, clock)
-        store = CallStore(database, clock)
+        self._meetings = meetings = MeetingStore(database, clock)
+        self._calls = store = CallStore(database, clock)
         capture_store, consents, posts = CaptureStore(database), ConsentStore(database), PostStore(database, clock)
         removals = RemovalStore(database)
+        self._capture_store = capture_store
+        self.recorder = Recorder(
+            settings, matrix, relay, self._folders, capture_store, clock, tasks, open_link=open_link
+        )
         self._artefacts = Artefacts(
             settings,
             database,
@@ -199,6 +208,7 @@ class BridgeService:
 
     async def start(self) -> None:
         """Finish what a crash left: calls, captures, jobs and posts; then keep them going."""
+        left_over = await self._recorded_rooms()
         await self.captures.recover()
         await self.listener.recover()
         await self._leaves.recover()
@@ -210,22 +220,37 @@ class BridgeService:
         self._tasks.spawn("delegated leaves", self._leaves.run())
         self._tasks.spawn("poster", self._poster.run())
         self._tasks.spawn("artefacts", self._artefacts.run())
+        self.recorder.start(left_over)
 
     async def close(self) -> None:
         """Leave calls and captures so that the next start goes on with them."""
         await self.listener.close()
         await self.captures.close()
+        await self.recorder.close()
+
+    async def _recorded_rooms(self) -> list[RoomId]:
+        """Where the recorder may still be a member of an end-to-end call, if nobody withdrew it."""
+        rooms = []
+        for capture in await self._capture_store.in_state(State.RUNNING):
+            call = await self._calls.get(capture.call)
+            if call.mode == MODE_END_TO_END:
+                rooms.append((await self._meetings.get(call.meeting)).room)
+        return rooms
 
     def _artefacts_changed(self) -> None:
         self._artefacts.wake()
         self._poster.wake()
 
     async def _open_files(self, capture: Capture) -> CaptureFiles:
+        """In an end-to-end call the recorder's process writes, which alone can read what comes."""
         loop = asyncio.get_running_loop()
 
         def on_error(error: CaptureError) -> None:
             loop.call_soon_threadsafe(self._capture_failed, capture.id, error)
 
+        call = await self._calls.get(capture.call)
+        if call.mode == MODE_END_TO_END:
+            return await self.recorder.open(capture, call, await self._meetings.get(call.meeting), on_error)
         return await open_journals(self._folders, capture, self._clock, on_error)
 
     def _capture_failed(self, capture_id: str, error: CaptureError) -> None:

@@ -20,6 +20,7 @@ class Presence:
     missing: tuple[str, ...]  # said no, or nothing: nothing of theirs was captured
     partly: tuple[str, ...]  # agreed late or took it back
     removed: tuple[str, ...] = ()  # had what was captured of them taken out, all of it or a part
+    unreached: tuple[str, ...] = ()  # whatever they said: their media go to another relay
 
 
 @dataclass(frozen=True)

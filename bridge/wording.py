@@ -109,6 +109,7 @@ def artefact_text(
     interrupted: bool,
     missing_seconds: float,
     receipt: str,
+    unreadable: Sequence[str],
     excerpt: Sequence[tuple[str, str]],
 ) -> str:
     """The short message with the files: how long, who was there, who is missing, how it begins (name and words)."""
@@ -125,6 +126,8 @@ def artefact_text(
         lines.append(say(language, "room.artefact.partly", names=names_words(language, there.partly)))
     if there.removed:
         lines.append(say(language, "room.artefact.removed", names=names_words(language, there.removed)))
+    if unreadable:
+        lines.append(say(language, "room.artefact.unreadable", names=names_words(language, unreadable)))
     if missing_seconds >= 1:
         lines.append(say(language, "room.artefact.gap", duration=duration_words(missing_seconds)))
     if interrupted:
@@ -151,10 +154,18 @@ def artefact_failed(language: str, kind: Kind, code: str, reference: str, days: 
     return say(language, f"room.artefact.failed.{kind.value}", reference=reference, days=days)
 
 
+def recorder_name(language: str, kinds: Collection[Kind]) -> str:
+    """As everybody in the call sees the recorder."""
+    return say(language, f"call.recorder.{_kinds(kinds)}")
+
+
 def _missing(language: str, kind: Kind, there: Presence) -> list[str]:
-    if not there.missing:
-        return []
-    return [say(language, f"room.artefact.missing.{kind.value}", names=names_words(language, there.missing))]
+    lines = []
+    if there.missing:
+        lines.append(say(language, f"room.artefact.missing.{kind.value}", names=names_words(language, there.missing)))
+    if there.unreached:
+        lines.append(say(language, "room.artefact.unreached", names=names_words(language, there.unreached)))
+    return lines
 
 
 def _one_line(text: str) -> str:

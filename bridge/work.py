@@ -55,6 +55,7 @@ def make_job(
         "missing": [*there.missing, *there.removed],
         "partly": list(there.partly),
         "cuts": [asdict(cut) for cut in cuts],
+        "unreached": list(there.unreached),
         "height": settings.recording.height,
         "frames_per_second": settings.recording.frames_per_second,
         "max_bytes": int(upload_limit * UPLOAD_SHARE),

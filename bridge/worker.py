@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bridge.consent_store import Kind
-from bridge.people import person_key
 from media.recorder.audio import read_pcm
 from media.recorder.job import Cut, FilmPart, RenderJob, RenderResult
 from media.recorder.limits import worker_limits
-from media.recorder.reader import Capture, open_capture
+from media.recorder.reader import Capture, Person, open_capture
 from media.recorder.render import render
 from media.recorder.spans import intersect, total
 from media.speech.job import Progress, SpeechTrack, transcribe_tracks
@@ -58,7 +57,7 @@ def main() -> int:
 
 
 def run(job: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """`{"artefacts", "duration", "excerpt", "missing_seconds"}` of a job.
+    """`{"artefacts", "duration", "excerpt", "missing_seconds", "unreadable"}` of a job.
 
     Raises `CallerError`, `ModelsMissingError`.
     """
@@ -78,7 +77,7 @@ def _recording(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, re
             height=job["height"],
             frames_per_second=job["frames_per_second"],
             max_bytes=job["max_bytes"],
-            not_recorded=tuple(job["missing"]),
+            not_recorded=(*job["missing"], *job["unreached"]),
             cuts=tuple(Cut(**cut) for cut in job["cuts"]),
         ),
         capture_key=capture_key,
@@ -91,7 +90,13 @@ def _recording(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, re
         "height": film.poster.height,
     }
     artefacts = [_film_part(job, film, number, poster) for number in range(len(film.parts))]
-    return {"artefacts": artefacts, "duration": film.duration, "excerpt": [], "missing_seconds": total(film.gaps)}
+    return {
+        "artefacts": artefacts,
+        "duration": film.duration,
+        "excerpt": [],
+        "missing_seconds": total(film.gaps),
+        "unreadable": list(film.unreadable),
+    }
 
 
 def _film_part(job: Mapping[str, Any], film: RenderResult, number: int, poster: Mapping[str, Any]) -> Artefact:
@@ -118,7 +123,7 @@ def _transcript(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, r
         report((done.track + share) / len(people))
 
     transcript = transcribe_tracks(
-        [_voice(job, capture, person.identity, person.name) for person in people],
+        [_voice(job, capture, person) for person in people],
         CallFacts(
             title=job["title"],
             started_at=job["started_at"],
@@ -126,6 +131,8 @@ def _transcript(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, r
             participants=tuple(job["present"]),
             not_recorded=tuple(job["missing"]),
             partly_recorded=tuple(job["partly"]),
+            unreached=tuple(job["unreached"]),
+            unreadable=capture.unreadable,
             interrupted=job["interrupted"],
             gaps=gaps,
         ),
@@ -139,13 +146,15 @@ def _transcript(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, r
         "duration": duration,
         "excerpt": [[line.speaker, line.text] for line in transcript.lines[:EXCERPT_LINES]],
         "missing_seconds": total(gaps),
+        "unreadable": list(capture.unreadable),
     }
 
 
-def _voice(job: Mapping[str, Any], capture: Capture, identity: str, name: str) -> SpeechTrack:
+def _voice(job: Mapping[str, Any], capture: Capture, person: Person) -> SpeechTrack:
+    """One device of somebody; who it is has one name whatever the device."""
     zero = job["started_at"]
-    cuts = [(cut["start"] - zero, cut["end"] - zero) for cut in job["cuts"] if cut["identity"] == identity]
-    return SpeechTrack(person_key(identity), name, read_pcm(capture, identity, started_at=zero, cuts=cuts))
+    cuts = [(cut["start"] - zero, cut["end"] - zero) for cut in job["cuts"] if cut["identity"] == person.identity]
+    return SpeechTrack(person.user, person.name, read_pcm(capture, person.identity, started_at=zero, cuts=cuts))
 
 
 def _write_transcript(job: Mapping[str, Any], transcript: Transcript, output_key: bytes) -> list[Artefact]:

@@ -12,10 +12,12 @@ keys are passed beside jobs, never inside, so that a job can be stored and logge
         .close() -> None
     list_unfinished(root: Path) -> tuple[Path, ...]
 
-`TrackJournal` is a `TapSink` of the relay by its shape; `source` is LiveKit's: camera, microphone, screen_share,
-screen_share_audio. Events that composition understands: `joined` (identity, user, name) and `left` (identity), only
-for people who agreed and only needed where somebody has no track; `cut` (identity, from, to, in seconds since the
-epoch), which takes that person out. `on_error` is called from the writer's thread, once per fault; the call goes on.
+`user` names a person whatever their device, for instance by a Matrix user id. `TrackJournal` is a `TapSink` of the
+relay by its shape; `source` is LiveKit's: camera, microphone, screen_share, screen_share_audio. Events that composition
+understands: `joined` (identity, user, name) and `left` (identity), only for people who agreed and only needed where
+somebody has no track; `cut` (identity, from, to, in seconds since the epoch), which takes that person out; `unreadable`
+(identity, user, name, start, end): what they sent could not be decrypted. `on_error` is called from the writer's
+thread, once per fault; the call goes on.
 `close` waits for the disk: use a thread. A directory that exists is continued in a new segment.
 
 *Afterwards*, in a worker process (`reader.py`, `audio.py`, `render.py`, `limits.py`)::

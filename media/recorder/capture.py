@@ -73,11 +73,16 @@ class CallCapture:
         """
         if self._closed:
             return
-        self._closed = True
         self._events.put(pack_json(Kind.EVENT, self._clock.monotonic(), {"kind": "closed"}))
-        self._writer.close()
+        self.break_off()
         if not self._writer.failed:
             mark_closed(self.directory)
+
+    def break_off(self) -> None:
+        """Write what is queued and close every journal, without the mark: whoever captures must end in the middle."""
+        if not self._closed:
+            self._closed = True
+            self._writer.close()
 
     def _heartbeat(self) -> None:
         self._events.beat(pack(Kind.ALIVE, self._clock.monotonic()))

@@ -8,12 +8,14 @@ the layers of a VP9 picture as one superframe. A frame of which a packet is miss
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 _START_CODE = b"\0\0\0\1"
 _NAL_IDR, _NAL_SPS, _NAL_STAP_A, _NAL_FU_A = 5, 7, 24, 28
 _MAX_SPATIAL_LAYERS = 8  # that a superframe index can name
 _TEMPORAL_DELIMITER = b"\x12\0"
+MAX_FRAME = 8 << 20  # bytes: a key frame of a shared 4K screen has one or two millions
 
 
 class PayloadError(ValueError):
@@ -24,7 +26,8 @@ class EncodedFrame(NamedTuple):
     """One frame. `timestamp` on its track's own clock, unwrapped; `arrival` of the last packet, in the reader's time.
 
     `complete`: every packet of it is there. `after_gap`: packets before it are missing, so that a decoder which needs
-    the frames before may show garbage until the next key frame.
+    the frames before may show garbage until the next key frame. `layers`: the sizes of a VP9 picture's layers inside
+    `data`, where it has several.
     """
 
     ssrc: int
@@ -34,6 +37,7 @@ class EncodedFrame(NamedTuple):
     key: bool
     complete: bool
     after_gap: bool
+    layers: tuple[int, ...] = ()
 
 
 class Depacketiser(ABC):
@@ -74,7 +78,10 @@ class VideoDepacketiser(Depacketiser):
         if self._timestamp is None:
             self._timestamp = timestamp
         self._arrival = arrival
+        self._size += len(payload)
         try:
+            if self._size > MAX_FRAME:
+                raise PayloadError("a frame that never ends")
             self._add(payload, gap)
         except (IndexError, PayloadError):
             self.broken += 1
@@ -91,7 +98,14 @@ class VideoDepacketiser(Depacketiser):
             whole = complete and self._whole and self._started
             frames.append(
                 EncodedFrame(
-                    self._ssrc, self._timestamp, self._arrival, self._join(), self._key, whole, self._missing_before
+                    self._ssrc,
+                    self._timestamp,
+                    self._arrival,
+                    self._join(),
+                    self._key,
+                    whole,
+                    self._missing_before,
+                    self._layers(),
                 )
             )
         missing = self._gap and not frames  # nothing of a frame was seen: the next one is told
@@ -102,6 +116,7 @@ class VideoDepacketiser(Depacketiser):
 
     def _reset(self) -> None:
         self._parts: list[bytes] = []
+        self._size = 0
         self._key = False
         self._whole = True
         self._started = False
@@ -119,6 +134,9 @@ class VideoDepacketiser(Depacketiser):
 
     def _join(self) -> bytes:
         return b"".join(self._parts)
+
+    def _layers(self) -> tuple[int, ...]:
+        return ()
 
 
 class Vp8(VideoDepacketiser):
@@ -185,13 +203,10 @@ class Vp9(VideoDepacketiser):
         return offset
 
     def _join(self) -> bytes:
-        """VP9 bitstream specification, annex B: sizes between two marker bytes."""
-        if len(self._parts) == 1:
-            return self._parts[0]
-        sizes = [len(part) for part in self._parts]
-        width = (max(sizes).bit_length() + 7) // 8
-        marker = bytes([0xC0 | (width - 1) << 3 | len(sizes) - 1])
-        return b"".join(self._parts) + marker + b"".join(n.to_bytes(width, "little") for n in sizes) + marker
+        return superframe(self._parts)
+
+    def _layers(self) -> tuple[int, ...]:
+        return tuple(map(len, self._parts)) if len(self._parts) > 1 else ()
 
 
 class H264(VideoDepacketiser):
@@ -303,6 +318,16 @@ class Red(Opus):
         if offset > len(payload):
             raise PayloadError("RED blocks are longer than their packet")
         return [*blocks, (0, payload[offset:])]
+
+
+def superframe(layers: Sequence[bytes]) -> bytes:
+    """The layers of one picture. VP9 bitstream specification, annex B: sizes between two marker bytes."""
+    if len(layers) == 1:
+        return layers[0]
+    sizes = [len(layer) for layer in layers]
+    width = (max(sizes).bit_length() + 7) // 8
+    marker = bytes([0xC0 | (width - 1) << 3 | len(sizes) - 1])
+    return b"".join(layers) + marker + b"".join(n.to_bytes(width, "little") for n in sizes) + marker
 
 
 def read_leb128(data: bytes, offset: int) -> tuple[int, int]:

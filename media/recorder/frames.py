@@ -7,27 +7,16 @@ sender: a frame carries its RTP timestamp and when it arrived; `media.recorder.c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
-from media.recorder.depacketise import Depacketiser, EncodedFrame, codec_of, depacketiser
+from media.recorder.depacketise import EncodedFrame
 from media.recorder.reader import Capture, TrackInfo
-from media.recorder.records import Kind, Record, parse_json, parse_report
-from media.recorder.rtp import Reorder, RtpError, RtpPacket, Unwrap, parse_rtp
+from media.recorder.records import FramePart, Kind, Record, parse_frame, parse_json, parse_report
+from media.recorder.rtp import RtpError, parse_rtp
+from media.recorder.streams import Layer, Stream, introduced
 
-_TIMESTAMP_BITS = 32
 # Sees each frame of a track before it is decoded, for instance to decrypt it; None leaves the frame out.
 Transform = Callable[[TrackInfo, EncodedFrame], EncodedFrame | None]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One SSRC of a track. `rid` is empty without simulcast; `codec` as `codec_of`, of its first payload type."""
-
-    ssrc: int
-    rid: str
-    codec: str
-    clock_rate: int
 
 
 class Watch(Protocol):
@@ -46,38 +35,22 @@ class Watch(Protocol):
         ...
 
 
-class _Stream:
-    """What reading one SSRC needs to remember."""
+class _Parts:
+    """Puts frames together whose records are several."""
 
-    def __init__(self, layer: Layer) -> None:
-        self.layer = layer
-        self.codecs: dict[int, str] = {}  # by payload type
-        self.unwrap = Unwrap(_TIMESTAMP_BITS)
-        self.reorder: Reorder[tuple[RtpPacket, int, float]] = Reorder()
-        self.depacketisers: dict[str, Depacketiser] = {}
-        self.reports: list[Record] = []  # that came before the first packet: their timestamps cannot be unwrapped yet
-        self.begun = False
+    def __init__(self) -> None:
+        self._parts: list[FramePart] = []
 
-    def depacketiser(self, payload_type: int) -> Depacketiser:
-        codec = self.codecs.get(payload_type, self.layer.codec)
-        if codec not in self.depacketisers:
-            self.depacketisers[codec] = depacketiser(codec, self.layer.ssrc)
-        return self.depacketisers[codec]
-
-    def frames(self, ready: Iterator[tuple[tuple[RtpPacket, int, float], bool]]) -> Iterator[EncodedFrame]:
-        for (packet, timestamp, arrival), gap in ready:
-            yield from self.depacketiser(packet.payload_type).push(
-                timestamp, arrival, marker=packet.marker, gap=gap, payload=packet.payload
-            )
-
-    def flush(self) -> Iterator[EncodedFrame]:
-        yield from self.frames(self.reorder.flush())
-        for each in self.depacketisers.values():
-            yield from each.flush()
-
-    @property
-    def lost(self) -> int:
-        return self.reorder.lost
+    def add(self, part: FramePart) -> bytes | None:
+        """The frame that `part` completes. Pieces whose rest was dropped, the disk being too slow, are left out."""
+        if self._parts and self._parts[0][:3] != part[:3]:
+            self._parts.clear()
+        self._parts.append(part)
+        data = b"".join(each.data for each in self._parts)
+        if len(data) < part.size:
+            return None
+        self._parts.clear()
+        return data if len(data) == part.size else None
 
 
 class TrackReader:
@@ -97,7 +70,11 @@ class TrackReader:
         self._zero = zero
         self._transform = transform
         self._watch = watch
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
+        self._early: dict[
+            int, list[Record]
+        ] = {}  # reports before the first packet, whose timestamps can't be unwrapped
+        self._parts = _Parts()
         self.unreadable = 0  # packets that are no RTP, or of an SSRC that was never introduced
 
     @property
@@ -125,6 +102,8 @@ class TrackReader:
             last = max(last, at)
             if record.kind == Kind.RTP:
                 yield from self._packet(record.payload, at)
+            elif record.kind == Kind.FRAME:
+                yield from self._frame(parse_frame(record), at)
             elif record.kind == Kind.SR:
                 self._report(record)
             elif record.kind == Kind.EVENT:
@@ -135,14 +114,10 @@ class TrackReader:
             self._watch.ended(last, closed=closed)
 
     def _introduce(self, fields: dict[str, object]) -> None:
-        ssrc, codec = fields.get("ssrc"), codec_of(str(fields.get("mime_type", "")))
-        rate, payload_type = fields.get("clock_rate"), fields.get("payload_type")
-        if not isinstance(ssrc, int) or not isinstance(rate, int) or rate <= 0 or not codec:
-            return
-        if ssrc not in self._streams:
-            self._streams[ssrc] = _Stream(Layer(ssrc, str(fields.get("rid", "")), codec, rate))
-        if isinstance(payload_type, int):
-            self._streams[ssrc].codecs[payload_type] = codec
+        if (found := introduced(fields)) is not None:
+            layer, payload_type = found
+            stream = self._streams.setdefault(layer.ssrc, Stream(layer))
+            stream.codecs[payload_type] = layer.codec
 
     def _packet(self, payload: bytes, at: float) -> Iterator[EncodedFrame]:
         try:
@@ -155,14 +130,36 @@ class TrackReader:
             self.unreadable += 1
             return
         timestamp = stream.unwrap(packet.timestamp)
-        if self._watch is not None and packet.payload:
+        if packet.payload:
+            self._tell(stream, at, timestamp)
+        self._begin(stream)
+        yield from stream.push(packet, timestamp, at)
+
+    def _frame(self, part: FramePart, at: float) -> Iterator[EncodedFrame]:
+        """A frame that was put together when it came: in order, and whole."""
+        stream = self._streams.get(part.ssrc)
+        if stream is None:
+            self.unreadable += 1
+            return
+        data = self._parts.add(part)
+        if data is None:
+            return
+        timestamp = stream.unwrap(part.timestamp)
+        self._tell(stream, at, timestamp)
+        self._begin(stream)
+        yield EncodedFrame(part.ssrc, timestamp, at, data, part.key, True, part.after_gap)
+
+    def _tell(self, stream: Stream, at: float, timestamp: int) -> None:
+        if self._watch is not None:
             self._watch.packet(stream.layer, at, timestamp)
+
+    def _begin(self, stream: Stream) -> None:
+        """What was reported before the first packet makes sense with it."""
         if not stream.begun:
             stream.begun = True
-            for report in stream.reports:
+            waiting = self._early.pop(stream.layer.ssrc, [])
+            for report in waiting:
                 self._report(report)
-            stream.reports.clear()
-        yield from stream.frames(stream.reorder.push(packet.sequence, at, (packet, timestamp, at)))
 
     def _report(self, record: Record) -> None:
         report = parse_report(record)
@@ -170,7 +167,7 @@ class TrackReader:
         if self._watch is None or stream is None:
             return
         if not stream.begun:
-            stream.reports.append(record)
+            self._early.setdefault(report.ssrc, []).append(record)
             return
         at = self._track.at(record) - self._zero
         self._watch.report(stream.layer, at, report.ntp, stream.unwrap.peek(report.rtp))

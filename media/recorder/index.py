@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from media.recorder.clocks import ClockSamples, MediaClock, fit_clocks
 from media.recorder.depacketise import EncodedFrame
-from media.recorder.frames import Layer, TrackReader
+from media.recorder.frames import TrackReader
 from media.recorder.reader import Capture, TrackInfo
 from media.recorder.spans import Span, Spans, union
+from media.recorder.streams import Layer
 
 LAYER_GAP = 1.0  # seconds without a frame after which a layer does not flow, and a lower one may be shown
 VIDEO_GAP = 2.0  # seconds without any after which a camera counts as off; a stall shows the last picture

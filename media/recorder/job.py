@@ -120,6 +120,7 @@ class RenderResult:
     interrupted: bool
     warnings: tuple[str, ...]
     gaps: tuple[tuple[float, float], ...] = ()
+    unreadable: tuple[str, ...] = ()  # names, of people whose media could not be decrypted for a while
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -127,6 +128,7 @@ class RenderResult:
     @classmethod
     def from_json(cls, text: str) -> Self:
         fields: dict[str, Any] = json.loads(text)
+        fields["unreadable"] = tuple(fields.get("unreadable", ()))
         fields["parts"] = tuple(FilmPart(**part) for part in fields["parts"])
         fields["poster"] = Poster(**fields["poster"])
         fields["people"] = tuple(FilmPerson(**person) for person in fields["people"])

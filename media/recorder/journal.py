@@ -6,7 +6,8 @@ hindsight happens when it is read.
 
 from __future__ import annotations
 
-from media.recorder.records import Kind, pack, pack_json, pack_report
+from media.recorder.depacketise import EncodedFrame
+from media.recorder.records import Kind, pack, pack_frame, pack_json, pack_report
 from media.recorder.writer import JournalFile
 
 
@@ -23,6 +24,14 @@ class TrackJournal:
 
     def rtp(self, ssrc: int, packet: bytes, arrival: float) -> None:
         self._file.put(pack(Kind.RTP, arrival, packet))
+
+    def frame(self, frame: EncodedFrame) -> None:
+        """In place of the packets it came in, which were encrypted end to end."""
+        timestamp = frame.timestamp & 0xFFFFFFFF
+        for record in pack_frame(
+            frame.arrival, frame.ssrc, timestamp, frame.data, key=frame.key, after_gap=frame.after_gap
+        ):
+            self._file.put(record)
 
     def sender_report(self, ssrc: int, ntp: int, rtp: int, arrival: float) -> None:
         self._file.put(pack_report(arrival, ssrc, ntp, rtp))

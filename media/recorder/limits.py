@@ -9,6 +9,7 @@ from pathlib import Path
 
 HIGHEST_PRIORITY = 99  # of SCHED_FIFO on Linux
 NICENESS = 19  # calls go first
+LIVE_NICENESS = 5  # what is recorded while people talk waits for calls, and for nothing else
 MOST_MEMORY = 4 << 30  # bytes of address space: a film takes 150 MB of memory, but libraries reserve far more
 
 
@@ -17,6 +18,12 @@ def worker_limits(most_memory: int = MOST_MEMORY) -> None:
     os.nice(NICENESS - os.nice(0))
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_AS, most_memory)
+
+
+def live_limits() -> None:
+    """Call first in a process that records live: a little behind calls, no core dumps (they would hold keys)."""
+    os.nice(max(0, LIVE_NICENESS - os.nice(0)))
+    _lower(resource.RLIMIT_CORE, 0)
 
 
 def leave_realtime() -> None:

@@ -22,7 +22,7 @@ MAX_EVENTS = 100_000  # held in memory; a day of one event per second
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who was recorded. `user` is a Matrix user id, or empty for guests."""
+    """Somebody who was recorded, on one device; `user` says who it is, whatever the device."""
 
     identity: str
     user: str
@@ -69,6 +69,13 @@ class Capture:
     gaps: tuple[tuple[float, float], ...] = ()  # when the service was away and came back, seconds since the epoch
     damaged: set[str] = field(default_factory=set)  # files that were changed after they were written
     _key: bytes = b""
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Names of people whose media, encrypted end to end, could not be decrypted for a while."""
+        return tuple(
+            dict.fromkeys(str(event.fields.get("name", "")) for event in self.events if event.kind == "unreadable")
+        )
 
     def records(self, track: TrackInfo) -> Iterator[Record]:
         """Every record of a track's journal, in order of arrival; constant memory."""

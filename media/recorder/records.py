@@ -8,7 +8,9 @@ sealed block around it has one. Kinds:
 * RTP: a packet as it left SRTP, header included;
 * SR: sender report, `u32 ssrc | u64 NTP | u32 RTP` (RFC 3550 section 6.4.1);
 * EVENT, JSON with `kind`: what happened in the call, or `muted` and `closed` of a track;
-* ALIVE, empty: the capture was running at that time.
+* ALIVE, empty: the capture was running at that time;
+* FRAME: in place of packets, a frame that came encrypted end to end and was decrypted when it came: `u32 ssrc | u32 RTP
+  timestamp | u32 size of the frame | u8 flags | data`. One that is longer than a record takes several.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from typing import Any, NamedTuple
 
 _HEADER = struct.Struct("!BHQ")
 _REPORT = struct.Struct("!IQI")
+_FRAME = struct.Struct("!IIIB")
+_KEY, _AFTER_GAP = 1, 2  # flags of a frame
 MAX_PAYLOAD = 0xFFFF  # the length field; an RTP packet is smaller than a datagram
 MICROSECONDS = 1_000_000
 
@@ -33,6 +37,7 @@ class Kind(IntEnum):
     SR = 3
     EVENT = 4
     ALIVE = 5
+    FRAME = 6
 
 
 class RecordError(ValueError):
@@ -45,6 +50,17 @@ class Record(NamedTuple):
     kind: int
     time: int
     payload: bytes
+
+
+class FramePart(NamedTuple):
+    """A frame or, where `data` is shorter than `size`, a piece of one; its other pieces are the records beside it."""
+
+    ssrc: int
+    timestamp: int
+    size: int
+    key: bool
+    after_gap: bool
+    data: bytes
 
 
 class SenderReport(NamedTuple):
@@ -69,6 +85,16 @@ def pack_json(kind: Kind, seconds: float, fields: Mapping[str, Any]) -> bytes:
 def pack_report(seconds: float, ssrc: int, ntp: int, rtp: int) -> bytes:
     """`ntp` as the 64-bit fixed-point number of the report."""
     return pack(Kind.SR, seconds, _REPORT.pack(ssrc, ntp, rtp))
+
+
+def pack_frame(
+    seconds: float, ssrc: int, timestamp: int, data: bytes, *, key: bool, after_gap: bool
+) -> Iterator[bytes]:
+    """`timestamp` modulo 2^32, as in packets."""
+    head = _FRAME.pack(ssrc, timestamp, len(data), _KEY * key | _AFTER_GAP * after_gap)
+    room = MAX_PAYLOAD - _FRAME.size
+    for start in range(0, max(1, len(data)), room):
+        yield pack(Kind.FRAME, seconds, head + data[start : start + room])
 
 
 def parse(block: bytes) -> Iterator[Record]:
@@ -102,3 +128,11 @@ def parse_report(record: Record) -> SenderReport:
         raise RecordError("a sender report has the wrong length")
     ssrc, ntp, rtp = _REPORT.unpack(record.payload)
     return SenderReport(ssrc, ntp / 2**32, rtp)
+
+
+def parse_frame(record: Record) -> FramePart:
+    """Raises `RecordError`."""
+    if len(record.payload) < _FRAME.size:
+        raise RecordError("a frame is cut off in its header")
+    ssrc, timestamp, size, flags = _FRAME.unpack_from(record.payload)
+    return FramePart(ssrc, timestamp, size, bool(flags & _KEY), bool(flags & _AFTER_GAP), record.payload[_FRAME.size :])

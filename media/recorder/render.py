@@ -86,6 +86,7 @@ def render(
         interrupted=known.capture.interrupted,
         warnings=(("damaged",) if damaged else ()) + (("undecodable",) if undecodable else ()),
         gaps=gaps,
+        unreadable=known.capture.unreadable,
     )
 
 

@@ -17,7 +17,7 @@ from media.relay.sids import NODE, new_sid
 SERVER_VERSION = "1.9.11"
 SERVER_PROTOCOL = 16
 _NODE = new_sid(NODE)
-_SIF_TRAILER = b"palabre"  # ends frames that a server makes itself; we make none
+SIF_TRAILER = b"palabre"  # ends frames that a server makes itself; we make none
 
 PUBLISH_CODECS = tuple(models.Codec(mime="audio/opus" if name == "OPUS" else f"video/{name}") for name in CODECS)
 
@@ -50,7 +50,7 @@ def join_response(
             ping_timeout=settings.timeouts.ping_timeout,
             enabled_publish_codecs=PUBLISH_CODECS,
             fast_publish=True,
-            sif_trailer=_SIF_TRAILER,
+            sif_trailer=SIF_TRAILER,
         )
     )
 

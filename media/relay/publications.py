@@ -86,9 +86,9 @@ class Publications:
         self._distribution.refresh(track)
         return tap
 
-    def refresh_tap(self, track: PublishedTrack, tap: TrackTap) -> None:
-        """A reader needs a key frame; asked for as often as publishers bear it."""
-        if tap in track.taps and track.spec is not None:
+    def request_key_frame(self, track: PublishedTrack) -> None:
+        """A reader needs one; asked for as often as publishers bear it."""
+        if track.spec is not None:
             self._env.plane.request_key_frame(track.number, self._env.clock.monotonic())
 
     def close_tap(self, track: PublishedTrack, tap: TrackTap) -> None:

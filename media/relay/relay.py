@@ -76,13 +76,10 @@ class TellNobody:
 
 
 class _OpenTap:
-    """What `open_tap` returns: holds the tap, and closes it, once."""
+    """What `open_tap` returns: closes the tap, once."""
 
     def __init__(self, room: Room, track: PublishedTrack, tap: TrackTap) -> None:
         self._room, self._track, self._tap = room, track, tap
-
-    def request_key_frame(self) -> None:
-        self._room.publications.refresh_tap(self._track, self._tap)
 
     def close(self) -> None:
         self._room.publications.close_tap(self._track, self._tap)
@@ -266,9 +263,18 @@ class Relay:
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         self.registry.get(room).send_packet(from_server(payload, topic, frozenset(to)))
 
+    def request_key_frame(self, room: str, identity: str, track_sid: str) -> None:
+        found, track = self._published(room, identity, track_sid)
+        found.publications.request_key_frame(track)
+
     def open_tap(self, room: str, identity: str, track_sid: str, sink: TapSink, *, max_layer: int = 1) -> Tap:
+        found, track = self._published(room, identity, track_sid)
+        return _OpenTap(found, track, found.publications.open_tap(track, sink, max_layer))
+
+    def _published(self, room: str, identity: str, track_sid: str) -> tuple[Room, PublishedTrack]:
+        """Raises `CallerError("not_found")`."""
         found = self.registry.get(room)
         track = found.member(identity).participant.tracks.get(track_sid)
         if track is None or not track.announced:
             raise CallerError("not_found", "track is not published", status=404)
-        return _OpenTap(found, track, found.publications.open_tap(track, sink, max_layer))
+        return found, track

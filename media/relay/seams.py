@@ -156,10 +156,6 @@ class TapSink(Protocol):
 class Tap(Protocol):
     """An open reader of a track."""
 
-    def request_key_frame(self) -> None:
-        """The reader can't show anything before the next key frame: ask the publisher. Nothing on a closed tap."""
-        ...
-
     def close(self) -> None: ...
 
 
@@ -228,6 +224,10 @@ class RelayControl(Protocol):
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         """A reliable user data packet from the server; `to` limits it to identities."""
+        ...
+
+    def request_key_frame(self, room: str, identity: str, track_sid: str) -> None:
+        """Whoever reads the track can't go on before the next key frame: ask for it, as often as publishers bear it."""
         ...
 
     def open_tap(self, room: str, identity: str, track_sid: str, sink: TapSink, *, max_layer: int = 1) -> Tap:

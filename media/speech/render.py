@@ -39,6 +39,8 @@ def to_markdown(transcript: Transcript, language: str, zone: tzinfo | None = Non
             ("transcript.present", transcript.participants),
             ("transcript.missing", transcript.not_recorded),
             ("transcript.partly", transcript.partly_recorded),
+            ("transcript.unreached", transcript.unreached),
+            ("transcript.unreadable", transcript.unreadable),
         )
         if people
     ]

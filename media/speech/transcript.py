@@ -30,6 +30,8 @@ class CallFacts:
     participants: tuple[str, ...] = ()
     not_recorded: tuple[str, ...] = ()  # said no, or nothing: not a word of theirs is in it
     partly_recorded: tuple[str, ...] = ()  # agreed late or withdrew
+    unreached: tuple[str, ...] = ()  # were in the call on a relay that is not ours
+    unreadable: tuple[str, ...] = ()  # for a while their sound could not be decrypted
     interrupted: bool = False  # the recording broke off, the call went on or nobody knows
     gaps: tuple[tuple[float, float], ...] = ()  # nothing was recorded then; seconds, as lines have them
 
@@ -47,6 +49,8 @@ class Transcript:
     lines: tuple[Line, ...]
     interrupted: bool = False
     partly_recorded: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     gaps: tuple[tuple[float, float], ...] = ()
 
 
@@ -80,6 +84,8 @@ def assemble(facts: CallFacts, tracks: Iterable[Iterable[Line]]) -> Transcript:
         lines=lines,
         interrupted=facts.interrupted,
         partly_recorded=facts.partly_recorded,
+        unreached=facts.unreached,
+        unreadable=facts.unreadable,
         gaps=facts.gaps,
     )
 

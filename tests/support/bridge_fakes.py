@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appservice.seams import CallLevels, FilePost, MeetingRoomSpec, RoomView, RtcMember, Widget
+from appservice.seams import CallLevels, FilePost, MeetingRoomSpec, RecorderAccess, RoomView, RtcMember, RtcStay, Widget
 from appservice.state import unseen_room
 from bridge.people import Person
+from bridge.recorder_wire import Report
 from bridge.settings import BridgeSettings
 from media.relay.seams import ParticipantFacts, RoomFacts, TapSink, TrackFacts, TrackSource
 from palabre.base.errors import CallerError
@@ -51,6 +53,43 @@ class FakeRoom:
     widgets: list[Widget] = field(default_factory=list)
 
 
+class FakeRecorderPort:
+    """Implements `RecorderPort`: who is a member of which calls, in the order of what happened."""
+
+    def __init__(self) -> None:
+        self.device = "RECORDER"
+        self.stays: set[RtcStay] = set()
+        self.log: list[str] = []
+        self.refuse: CallerError | None = None
+        self.signed: list[Mapping[str, Any]] = []
+
+    async def access(self, *, renew: bool = False) -> RecorderAccess:
+        self.device += "2" if renew else ""
+        return RecorderAccess(
+            "http://127.0.0.1:1", "token", bytes(32), FakeMatrix.user_id, self.device, "Palabre", frozenset()
+        )
+
+    async def sign(self, device_keys: Mapping[str, Any]) -> None:
+        self.signed.append(device_keys)
+
+    async def may_enter(self, room_id: RoomId) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+
+    async def enter(self, room_id: RoomId, focus_url: str, *, leave_after: float) -> RtcStay:
+        stay = RtcStay(room_id, self.device, 0.0, f"delay{len(self.log)}")
+        self.stays.add(stay)
+        self.log.append("enter")
+        return stay
+
+    async def renew(self, stay: RtcStay, focus_url: str) -> None:
+        self.log.append("renew")
+
+    async def leave(self, stay: RtcStay) -> None:
+        self.stays.discard(stay)
+        self.log.append("leave")
+
+
 class FakeMatrix:
     """Implements `MatrixPort`; what is sent twice under one key is one message."""
 
@@ -68,6 +107,7 @@ class FakeMatrix:
         self.limit = 50_000_000
         self.asked: list[UserId] = []  # about whom the homeserver was asked, in rooms that the bot is not in
         self.taken_back: list[dict[str, Any]] = []
+        self.recorder_port = FakeRecorderPort()
         self.checkable = True  # whether the homeserver tells about rooms that the bot is not in
 
     def texts(self) -> list[str]:
@@ -109,6 +149,10 @@ class FakeMatrix:
         if room.levels.may_mend:
             room.levels = dataclasses.replace(room.levels, missing={})
         return room.levels
+
+    @property
+    def recorder(self) -> FakeRecorderPort:
+        return self.recorder_port
 
     async def rtc_members(self, room_id: RoomId) -> tuple[RtcMember, ...]:
         return tuple(self.rooms[room_id].rtc) if room_id in self.rooms else ()
@@ -177,10 +221,6 @@ class FakeTap:
     key: tuple[str, str, str]
     max_layer: int
     closed: bool = False
-    key_frames: int = 0  # asked for
-
-    def request_key_frame(self) -> None:
-        self.key_frames += 1
 
     def close(self) -> None:
         if not self.closed:
@@ -212,6 +252,7 @@ class FakeRelay:
         self.state: dict[str, _Room] = {}
         self.taps: list[FakeTap] = []
         self.removed: list[str] = []
+        self.key_frames: list[tuple[str, str]] = []  # (identity, track) asked for
         self.listener: Any = None
 
     def rooms(self) -> tuple[RoomFacts, ...]:
@@ -279,6 +320,10 @@ class FakeRelay:
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         self._room(room)
+
+    def request_key_frame(self, room: str, identity: str, track_sid: str) -> None:
+        self._person(room, identity)
+        self.key_frames.append((identity, track_sid))
 
     def open_tap(self, room: str, identity: str, track_sid: str, sink: TapSink, *, max_layer: int = 1) -> FakeTap:
         self._person(room, identity)
@@ -355,7 +400,9 @@ class FakeSink:
 
 @dataclass
 class FakeFiles:
-    """A `bridge.capture.CaptureFiles` in memory."""
+    """A `bridge.capture_files.CaptureFiles` in memory."""
+
+    encrypted = False
 
     tracks: dict[tuple[str, str], FakeSink] = field(default_factory=dict)
     withdrawals: list[str] = field(default_factory=list)
@@ -373,6 +420,39 @@ class FakeFiles:
     def withdrawn(self, person: str, identities: Sequence[str], at: float) -> None:
         self.withdrawals += identities
         del self.consents[person]
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeLink:
+    """A `bridge.recorder_link.Link`: a process that is ready at once, and does what it is ordered."""
+
+    def __init__(self, start: Mapping[str, Any], heard: Any, ended: Any) -> None:
+        self.start = start
+        self.heard = heard
+        self.ended = ended
+        self.orders: list[tuple[str, Mapping[str, Any]]] = []
+        self.packets: list[tuple[int, bytes]] = []
+        self.closed = False
+        asyncio.get_running_loop().call_soon(heard, "ready", {"device_keys": {"device_id": start["device_id"]}})
+
+    def ordered(self, do: str) -> list[Mapping[str, Any]]:
+        return [fields for name, fields in self.orders if name == do]
+
+    def order(self, do: str, fields: Mapping[str, Any]) -> None:
+        self.orders.append((do, fields))
+        if do == "close_capture":
+            asyncio.get_running_loop().call_soon(self.heard, "closed", dict(fields))
+
+    def rtp(self, track: int, arrival: float, packet: bytes) -> None:
+        self.packets.append((track, packet))
+
+    def report(self, report: Report) -> None: ...
+
+    def die(self) -> None:
+        """Killed."""
+        self.ended(self)
 
     async def close(self) -> None:
         self.closed = True

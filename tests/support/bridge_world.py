@@ -35,6 +35,7 @@ from tests.support.bridge_fakes import (
     ROOM,
     SERVER,
     FakeFiles,
+    FakeLink,
     FakeMatrix,
     FakeRelay,
     bridge_settings,
@@ -55,6 +56,7 @@ class World:
         self.relay = FakeRelay()
         self.files: dict[str, FakeFiles] = {}  # capture id -> what would be on disk
         self.jobs: list[dict[str, Any]] = []
+        self.links: list[FakeLink] = []  # recorder processes, the running one last
         self.worker_error: Exception | None = None
         self.trusted: list[str] = []  # addresses that the settings name
         self.database: Database
@@ -77,6 +79,7 @@ class World:
             clock=self.clock,
             tasks=self._tasks,
             worker=self._worker,
+            open_link=self.open_link,
         )
         self.relay.listener = self.service.listener
         self.homeservers.listener = self.service.homeserver_listener
@@ -99,6 +102,10 @@ class World:
         self.files[capture.id] = FakeFiles()
         return self.files[capture.id]
 
+    async def open_link(self, start: Any, tasks: object, heard: Any, ended: Any) -> FakeLink:
+        self.links.append(FakeLink(start, heard, ended))
+        return self.links[-1]
+
     async def _worker(self, job: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
         self.jobs.append(job)
         progress(0.5)
@@ -114,6 +121,7 @@ class World:
             "artefacts": [made | {"path": "film.sealed", "details": {}}],
             "duration": 65.0,
             "excerpt": [["Alice", "Good morning."]],
+            "unreadable": [],
             "missing_seconds": 0.0,
         }
 

@@ -42,7 +42,13 @@ class Speaker:
         return tones.FREQUENCIES[self.number]
 
     async def join(self, url: str, token: str, *, camera: bool = True) -> None:
-        await self.room.connect(url, token)
+        await self.connect(url, token)
+        await self.publish(camera=camera)
+
+    async def connect(self, url: str, token: str, options: rtc.RoomOptions | None = None) -> None:
+        await self.room.connect(url, token, options or rtc.RoomOptions())
+
+    async def publish(self, *, camera: bool = True) -> None:
         sound = rtc.AudioSource(RATE, 1, queue_size_ms=AHEAD)
         self._microphone = rtc.LocalAudioTrack.create_audio_track("microphone", sound)
         await self.room.local_participant.publish_track(

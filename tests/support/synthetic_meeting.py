@@ -18,9 +18,11 @@ import av
 import numpy as np
 
 from media.recorder.capture import CallCapture
+from media.recorder.encrypted import EncryptedTrack
 from media.recorder.journal import TrackJournal
 from palabre.base.clock import ManualClock
 from tests.support import clap, tones
+from tests.support.media_e2ee import decrypting, ring_of, seal_frame
 
 VIDEO_RATE, AUDIO_RATE = 90_000, 48_000
 PACKET = 1100  # bytes of payload
@@ -66,6 +68,7 @@ class Meeting:
     close: bool = True  # False: leave the journals as a killed process would
     starts_at: float = 0.0  # seconds after the clock's beginning
     cuts: tuple[tuple[str, float, float], ...] = ()  # (identity, from, to) as events
+    media_key: bytes = b""  # of everybody: media are encrypted end to end, and decrypted as they come
 
 
 @dataclass
@@ -167,14 +170,14 @@ class _Journal:
 
     def __init__(self, writer: _Writer, guest: Guest, kind: str, source: str, opened: float, closed: float) -> None:
         self._writer, self._guest, self._kind, self._source = writer, guest, kind, source
-        self._journal: TrackJournal | None = None
+        self._journal: TrackJournal | EncryptedTrack | None = None
         writer.at(opened, self._open)
         if writer.meeting.close or closed < writer.meeting.seconds:
             writer.at(closed, lambda: self._real.closed(writer.base + closed))
 
     def _open(self) -> None:
         guest = self._guest
-        self._journal = self._writer.capture.track(
+        journal = self._writer.capture.track(
             identity=guest.identity,
             user=f"@{guest.identity}:example.org",
             name=guest.name,
@@ -182,9 +185,11 @@ class _Journal:
             kind=self._kind,
             source=self._source,
         )
+        key = self._writer.meeting.media_key
+        self._journal = decrypting(journal, ring_of(key)) if key else journal
 
     @property
-    def _real(self) -> TrackJournal:
+    def _real(self) -> TrackJournal | EncryptedTrack:
         assert self._journal is not None, "the journal is not open yet"
         return self._journal
 
@@ -212,7 +217,8 @@ def _microphone(writer: _Writer, guest: Guest) -> None:
     sender = _Sender(writer, guest, 2000 + guest.number, AUDIO_RATE, 111)
     journal.layer(guest.joins, sender, "", "audio/opus")
     journal.muted(guest.muted)
-    for number, packet in enumerate(opus(claps(guest.joins, meeting.seconds, guest.frequency))):
+    for number, clear in enumerate(opus(claps(guest.joins, meeting.seconds, guest.frequency))):
+        packet = seal_frame("opus", clear, meeting.media_key) if meeting.media_key else clear
         time = guest.joins + number * FRAME
         if any(start <= time < end for start, end in guest.muted):
             continue
@@ -317,6 +323,8 @@ def vp8_payloads(data: bytes, picture: int) -> list[bytes]:
 
 def _send_frame(sender: _Sender, journal: _Journal, time: float, data: bytes) -> None:
     writer = sender.writer
+    if writer.meeting.media_key:
+        data = seal_frame("vp8", data, writer.meeting.media_key)
     payloads = vp8_payloads(data, sender.sequence & 0x7FFF)
     for number, payload in enumerate(payloads):
         arrival = time + writer.way()

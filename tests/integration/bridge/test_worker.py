@@ -44,6 +44,7 @@ def job(tmp_path: Path) -> dict[str, Any]:
         "present": ["Ana", "Bo", "Eve"],
         "missing": ["Eve"],
         "partly": [],
+        "unreached": [],
         "cuts": [],
         "height": 480,
         "frames_per_second": 10,

@@ -163,10 +163,11 @@ def test_layers_of_a_vp9_picture_become_one_superframe():
     layers = [(bytes([0x80 | 0x20 | 0x08 | 0x04, number, spatial << 1, 0]), bytes([65 + spatial]) * 300)
               for number, spatial in ((5, 0), (5, 1))]  # fmt: skip
     packets = [(9, at == 1, header + data) for at, (header, data) in enumerate(layers)]
-    ((_, _, _, data, key, complete, _),), _ = push("vp9", packets)
+    ((_, _, _, data, key, complete, _, layers),), _ = push("vp9", packets)
     marker = bytes([0xC0 | 1 << 3 | 1])
     size = (300).to_bytes(2, "little")
     assert data == b"A" * 300 + b"B" * 300 + marker + size + size + marker
+    assert layers == (300, 300)
     assert key
     assert complete
 

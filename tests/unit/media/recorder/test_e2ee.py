@@ -1,7 +1,6 @@
 """Frames encrypted end to end: against LiveKit's own worker, and against people who send what they please."""
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +9,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.recorder.e2ee import RATCHET_WINDOW, FrameError, KeyRing, _derive, decrypt_frame
+from media.recorder.e2ee import RATCHET_WINDOW, FrameError, KeyRing, decrypt_frame
+from tests.support.media_e2ee import derive, escape, ratcheted, seal_frame
 
 VECTORS = json.loads((Path(__file__).parent / "e2ee" / "vectors.json").read_text())
 KEY = bytes.fromhex(VECTORS["key"])
@@ -24,19 +24,6 @@ def ring(index=INDEX, key=KEY):
     return made
 
 
-def seal(clear, header, key, index=INDEX):
-    """A frame as a sender makes it; `header` bytes stay in the clear."""
-    iv = os.urandom(12)
-    sealed = AESGCM(_derive(key, 16)).encrypt(iv, clear[header:], clear[:header])
-    return clear[:header] + sealed + iv + bytes([12, index])
-
-
-def ratcheted(key, steps):
-    for _ in range(steps):
-        key = _derive(key, 32)
-    return key
-
-
 def refused(codec, data, keys):
     with pytest.raises(FrameError) as caught:
         decrypt_frame(codec, data, keys, injected=b"palabre")
@@ -44,7 +31,7 @@ def refused(codec, data, keys):
 
 
 def test_the_aes_key_is_the_one_that_livekit_derives():
-    assert _derive(KEY, 16).hex() == "4086b4641064e1ae8b63d4eb83ad3e7e"
+    assert derive(KEY, 16).hex() == "4086b4641064e1ae8b63d4eb83ad3e7e"
 
 
 @pytest.mark.parametrize("vector", VECTORS["vectors"], ids=lambda vector: vector["name"])
@@ -74,16 +61,16 @@ def test_av1_has_no_layout_and_an_unknown_codec_none_either():
 
 def test_a_frame_waits_for_the_key_of_its_own_index():
     keys = ring(index=3)
-    assert refused("opus", seal(b"\x78hello", 1, KEY, 4), keys) == "missing_key"
+    assert refused("opus", seal_frame("opus", b"\x78hello", KEY, 4), keys) == "missing_key"
     assert keys.put(4, KEY, 2.0)
-    assert decrypt_frame("opus", seal(b"\x78hello", 1, KEY, 4), keys) == b"\x78hello"
+    assert decrypt_frame("opus", seal_frame("opus", b"\x78hello", KEY, 4), keys) == b"\x78hello"
 
 
 def test_the_ring_holds_what_one_byte_names():
     keys = KeyRing()
     for index in range(256):
         assert keys.put(index, bytes([index]) * 16, 1.0)
-    assert decrypt_frame("opus", seal(b"\x78old", 1, bytes(16), 0), keys) == b"\x78old"
+    assert decrypt_frame("opus", seal_frame("opus", b"\x78old", bytes(16), 0), keys) == b"\x78old"
     with pytest.raises(ValueError, match="index"):
         keys.put(256, KEY, 1.0)
     with pytest.raises(ValueError, match="bytes"):
@@ -94,23 +81,26 @@ def test_a_key_that_was_overtaken_on_its_way_does_not_replace_the_newer_one():
     keys = KeyRing()
     assert keys.put(0, b"n" * 16, 20.0)
     assert not keys.put(0, b"o" * 16, 10.0)
-    assert decrypt_frame("opus", seal(b"\x78new", 1, b"n" * 16, 0), keys) == b"\x78new"
+    assert decrypt_frame("opus", seal_frame("opus", b"\x78new", b"n" * 16, 0), keys) == b"\x78new"
     assert keys.put(0, b"l" * 16, 30.0)
-    assert refused("opus", seal(b"\x78new", 1, b"n" * 16, 0), keys) == "not_authentic"
+    assert refused("opus", seal_frame("opus", b"\x78new", b"n" * 16, 0), keys) == "not_authentic"
 
 
 def test_a_sender_may_ratchet_as_far_as_the_window_and_never_back():
     keys = ring()
-    far = seal(b"\x78far", 1, ratcheted(KEY, RATCHET_WINDOW))
-    too_far = seal(b"\x78too far", 1, ratcheted(KEY, 2 * RATCHET_WINDOW + 1))
+    far = seal_frame("opus", b"\x78far", ratcheted(KEY, RATCHET_WINDOW), INDEX)
+    too_far = seal_frame("opus", b"\x78too far", ratcheted(KEY, 2 * RATCHET_WINDOW + 1), INDEX)
     assert decrypt_frame("opus", far, keys) == b"\x78far"
-    assert refused("opus", seal(b"\x78back", 1, KEY), keys) == "not_authentic"
+    assert refused("opus", seal_frame("opus", b"\x78back", KEY, INDEX), keys) == "not_authentic"
     assert refused("opus", too_far, keys) == "not_authentic"
-    assert decrypt_frame("opus", seal(b"\x78on", 1, ratcheted(KEY, RATCHET_WINDOW + 3)), keys) == b"\x78on"
+    assert (
+        decrypt_frame("opus", seal_frame("opus", b"\x78on", ratcheted(KEY, RATCHET_WINDOW + 3), INDEX), keys)
+        == b"\x78on"
+    )
 
 
 def test_the_ciphertext_of_h264_may_hold_start_codes_that_were_escaped():
-    key = _derive(KEY, 16)
+    key = derive(KEY, 16)
     head = bytes.fromhex("000000016742c01f000000016588")
     iv, clear = b"\0\0\0\1" * 3, bytes(range(200))
     sealed = AESGCM(key).encrypt(iv, clear, head) + iv + bytes([12, INDEX])
@@ -131,20 +121,4 @@ def test_whatever_is_sent_is_a_frame_or_one_declared_error(codec, data, index):
 def test_what_a_sender_seals_is_read_whatever_it_holds(codec, clear, steps):
     if codec == "h264":
         clear = b"\0\0\0\1\x65" + clear.replace(b"\0\0", b"\0\7")
-    header = {"vp8": 3 if clear[0] & 1 else 10, "vp9": 0, "h264": 6}.get(codec, 1)
-    sealed = seal(clear, header, ratcheted(KEY, steps))
-    if codec == "h264":
-        sealed = sealed[:header] + escape(sealed[header:])
-    assert decrypt_frame(codec, sealed, ring()) == clear
-
-
-def escape(data):
-    """ITU-T H.264 section 7.4.1.1: a 3 before what would be taken for a start code."""
-    out, zeros = bytearray(), 0
-    for byte in data:
-        if zeros >= 2 and byte <= 3:
-            out.append(3)
-            zeros = 0
-        out.append(byte)
-        zeros = zeros + 1 if byte == 0 else 0
-    return bytes(out)
+    assert decrypt_frame(codec, seal_frame(codec, clear, ratcheted(KEY, steps), INDEX), ring()) == clear

@@ -3,9 +3,9 @@
 from array import array
 
 from media.recorder.clocks import MediaClock
-from media.recorder.frames import Layer
 from media.recorder.index import LayerIndex
 from media.recorder.layers import plan_layers
+from media.recorder.streams import Layer
 
 
 def layer(ssrc, rid, spans, keys):

@@ -7,9 +7,11 @@ from media.recorder.records import (
     Kind,
     RecordError,
     pack,
+    pack_frame,
     pack_json,
     pack_report,
     parse,
+    parse_frame,
     parse_json,
     parse_report,
 )
@@ -56,3 +58,19 @@ def test_an_event_that_is_no_object_is_refused(payload):
     (record,) = parse(pack(Kind.EVENT, 0, payload))
     with pytest.raises(RecordError):
         parse_json(record)
+
+
+@pytest.mark.parametrize("size", [0, 1, MAX_PAYLOAD, 200_000])
+def test_a_frame_of_any_size_is_a_few_records(size):
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    records = list(parse(b"".join(pack_frame(1.5, 7, 0xFFFFFFFF, data, key=True, after_gap=False))))
+    parts = [parse_frame(record) for record in records]
+    assert b"".join(part.data for part in parts) == data
+    assert {part[:5] for part in parts} == {(7, 0xFFFFFFFF, size, True, False)}
+    assert {record.time for record in records} == {1_500_000}
+
+
+def test_a_frame_that_is_no_frame_is_refused():
+    (record,) = parse(pack(Kind.FRAME, 0, b"short"))
+    with pytest.raises(RecordError):
+        parse_frame(record)

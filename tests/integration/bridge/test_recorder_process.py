@@ -1,0 +1,134 @@
+"""End-to-end encrypted calls recorded by consent: real Synapse, real Olm, LiveKit's SDK with encryption, and the
+recorder's process beside the service's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.deployment import Deployment, Room
+from tests.support.recorded import Recorded, read_recording
+from tests.support.rtc_client import SESSION
+from tests.support.rtc_person import Device, RtcPerson
+
+ALICE, BOB, CAROL = 0, 1, 2
+WORK_SECONDS = 90.0
+
+
+class EncryptedCall:
+    """A call of an encrypted room, its people by number."""
+
+    def __init__(self, deployment: Deployment, room: Room) -> None:
+        self.deployment, self.room = deployment, room
+        self.epoch = time.monotonic()
+        self.people: dict[str, RtcPerson] = {}
+
+    @property
+    def focus(self) -> str:
+        return f"{self.deployment.url}/livekit/jwt"
+
+    async def join(self, name: str, number: int, **options: Any) -> RtcPerson:
+        person = RtcPerson(self.room.people[name], self.room.room_id, number, self.epoch)
+        self.people[name] = person
+        await person.join(self.focus, **options)
+        return person
+
+    async def recorder(self) -> Device:
+        """The recorder as a member, once its member event is there."""
+        return (await self.until_members(lambda found: len(found) == 1)).pop()
+
+    async def until_members(self, condition: Callable[[set[Device]], bool]) -> set[Device]:
+        """Member events of the bot."""
+        watcher = next(iter(self.people.values()))
+        async with asyncio.timeout(30):
+            while True:
+                found = {device for device in await watcher.members() if device[0] == self.deployment.bot}
+                if condition(found):
+                    return found
+                await asyncio.sleep(0.1)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(person.leave() for person in self.people.values()), return_exceptions=True)
+
+
+@pytest.fixture
+async def call(deployment: Deployment, make_room: Callable[..., Any]) -> AsyncIterator[EncryptedCall]:
+    await deployment.start()
+    room: Room = await make_room("alice", "bob", "carol")
+    alice = room.people["alice"]
+    levels = await alice.state(room.room_id, "m.room.power_levels")
+    levels["events"] = levels.get("events", {}) | {SESSION: 0}
+    await alice.set_state(room.room_id, "m.room.power_levels", levels)
+    made = EncryptedCall(deployment, room)
+    yield made
+    await made.close()
+
+
+async def film_of(call: EncryptedCall, *, patience: float = WORK_SECONDS) -> Recorded:
+    message = await call.room.hears("alice", lambda m: m.body.endswith(".mp4"), patience=patience)
+    content = await call.room.people["alice"].download(message)
+    (call.deployment.folder / "film.mp4").write_bytes(content)  # to be looked at when something fails
+    return await asyncio.to_thread(read_recording, content)
+
+
+def recorder_pid(service: int) -> int:
+    """The recorder's process of a service."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if b"bridge.recorder_process" in command and parent == service:
+            return int(folder.name)
+    raise AssertionError("there is no recorder process")
+
+
+def holds(pid: int, needles: list[bytes]) -> set[bytes]:
+    """Which of `needles` the memory of a process holds."""
+    found: set[bytes] = set()
+    with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            place, permissions = line.split()[:2]
+            if not permissions.startswith("rw"):
+                continue
+            start, end = (int(part, 16) for part in place.split("-"))
+            try:
+                memory.seek(start)
+                content = memory.read(end - start)
+            except (OSError, OverflowError, ValueError):  # the kernel's own pages
+                continue
+            found |= {needle for needle in needles if needle in content}
+    return found
+
+
+@pytest.mark.timeout(240)
+async def test_an_encrypted_call_is_recorded_of_those_who_agreed(call: EncryptedCall) -> None:
+    alice, bob, carol = [await call.join(name, number) for number, name in enumerate(("alice", "bob", "carol"))]
+    await call.room.command("alice", "record")
+    user, device = await call.recorder()
+    presence = f"{user}:{device}"
+    await alice.user.until(lambda: presence in alice.speaker.room.remote_participants)
+    shown = alice.speaker.room.remote_participants[presence]
+    assert shown.attributes["palabre.recorder"] == "1"
+    assert shown.name == "Palabre — recording"
+    await call.room.command("bob", "agree")
+    await call.room.command("carol", "decline")
+    await asyncio.sleep(4)
+    for _ in range(3):
+        await asyncio.gather(*(person.speaker.beep() for person in (alice, bob, carol)))
+        await asyncio.sleep(1.0)
+    await call.room.command("alice", "stop")
+    await call.until_members(lambda found: not found)
+    await alice.user.until(lambda: presence not in alice.speaker.room.remote_participants)
+    film = await film_of(call)
+    assert set(film.stamps) == {ALICE, BOB}
+    for person in (alice, bob):
+        assert len(film.beeps(person.speaker.number, 0.0)) >= 3
+    assert film.beeps(CAROL, 0.0) == []
