@@ -15,12 +15,24 @@ async def test_a_recorded_call_and_a_crash_on_postgresql(bridge_world: World) ->
     await bridge_world.command("record")
     await bridge_world.command("agree", sender=BOB)
     assert len(bridge_world.relay.open_taps()) == 2
+    bridge_world.clock.advance(30)
     await bridge_world.restart()
-    await bridge_world.until_states("posted")
     assert await bridge_world.join(BOB) == (room, f"{BOB}/tab")
+    assert len(bridge_world.relay.open_taps()) == 1
+    await bridge_world.consent({"recording": "no"}, sender=BOB, earlier="remove")
+    await bridge_world.command("stop", sender=BOB)
+    await bridge_world.until_states("posted")
+    assert [cut["identity"] for cut in bridge_world.jobs[0]["cuts"]] == [f"{BOB}/tab"]
     await bridge_world.command("transcribe", sender=BOB)
     await bridge_world.command("stop", sender=BOB)
     await bridge_world.until_states("posted", "posted")
+    await bridge_world.join(ALICE)
+    await bridge_world.command("forget")
+    await bridge_world.until(lambda: len(bridge_world.jobs) == 3)
+    await bridge_world.until_states("posted", "posted")
+    assert len(bridge_world.matrix.taken_back) == 3
+    await bridge_world.command("consents")
+    assert "Bob: recording, taken out up to" in bridge_world.matrix.texts()[-1]
     bridge_world.relay.finish(room)
     await bridge_world.settled()
     assert await bridge_world.refusal("record") == "no_call"

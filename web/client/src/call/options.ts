@@ -1,13 +1,20 @@
 /** How we send and receive: the options given to livekit-client, each with its reason. */
 import type { RoomConnectOptions, RoomOptions, ScreenShareCaptureOptions } from 'livekit-client'
-import { AudioPresets, ScreenSharePresets, VideoPresets } from 'livekit-client'
+import { AudioPresets, DefaultReconnectPolicy, ScreenSharePresets, VideoPresets } from 'livekit-client'
 import type { Devices } from './devices'
+
+/**
+ * Pauses between tries to come back, in ms. livekit-client's grow to 7 s, half again with its jitter, so that people may be
+ * alone for ten seconds after the service is back; these stay short for as long as the service waits for them (a minute).
+ */
+const retryDelays = [0, 300, 700, 1500, ...Array<number>(28).fill(2500)]
 
 const device = (id: string) => (id === '' ? {} : { deviceId: id })
 
 export function roomOptions(devices: Devices): RoomOptions {
   return {
     adaptiveStream: true, // receive no more pixels than the tile shows
+    reconnectPolicy: new DefaultReconnectPolicy(retryDelays),
     dynacast: true, // send no layer that nobody looks at
     audioCaptureDefaults: { autoGainControl: true, echoCancellation: true, noiseSuppression: true, ...device(devices.microphone) },
     videoCaptureDefaults: { resolution: VideoPresets.h720.resolution, ...device(devices.camera) },
