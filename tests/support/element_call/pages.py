@@ -42,6 +42,7 @@ class ElementCall:
 LEGACY_19 = ElementCall("0.19.1-legacy", "0.19.1")  # what Tchap has
 COMPATIBLE_26 = ElementCall("0.26.1-compatibility", "0.26.1")
 STICKY_26 = ElementCall("0.26.1-matrix-2-0", "0.26.1", {"matrix_rtc_mode": "matrix_2_0"})
+OUR_PAGE = ElementCall("page", "")  # not Element Call at all, but Palabre's own page in its place
 RELEASES = {call.name: call for call in (LEGACY_19, COMPATIBLE_26, STICKY_26)}
 
 

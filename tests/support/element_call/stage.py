@@ -25,7 +25,8 @@ from tests.support.deployment import Deployment
 from tests.support.element_call.caller import Caller, CallRoom
 from tests.support.element_call.chromium import OwnBrowser
 from tests.support.element_call.home import MEMBER, Home, focus_url, switches
-from tests.support.element_call.pages import ElementCall, Pages, serving
+from tests.support.element_call.page_caller import PageCaller
+from tests.support.element_call.pages import OUR_PAGE, ElementCall, Pages, serving
 from tests.support.numbered import numbered_devices
 from tests.support.page import PEOPLE, ROOT, drawn_devices
 from tests.support.synapse import AppserviceSlot, make_slot, unique_name
@@ -74,6 +75,10 @@ class Stage:
                 focus = focus_url(palabre.url)
             homeserver.extra |= switches(focus)
             made.append(Home(homeserver, palabre))
+        services = [home.palabre for home in made if home.palabre is not None]
+        for one in services:
+            foci = [other.url for other in services if other is not one]
+            one.settings["web"] |= {"frame_ancestors": [self._pages.origin], "foci": foci}
         await asyncio.gather(*(asyncio.to_thread(home.homeserver.start) for home in made))
         self.homes += made
         trusted = self._authorities([home.homeserver for home in made]) if servers > 1 else None
@@ -104,7 +109,8 @@ class Stage:
         account = await asyncio.to_thread(home.homeserver.register, unique_name(f"person{number}-"))
         await home.ask(account, "PUT", f"/v3/profile/{account.user_id}/displayname", {"displayname": someone.name})
         browser = OwnBrowser(self._folder / f"browser{number}")
-        caller = Caller(number, someone.name, home, account, call, self._pages, browser, devices)
+        kind = PageCaller if call is OUR_PAGE else Caller
+        caller = kind(number, someone.name, home, account, call, self._pages, browser, devices)
         self.callers.append(caller)
         return caller
 

@@ -22,7 +22,7 @@ function fakeRoom() {
 describe('the chat', () => {
   test('shows what others write, with their name, and counts it until it is read', async () => {
     const { room, receive } = fakeRoom()
-    const chat = chatLog(room, { now: () => 42 })
+    const chat = chatLog(room, () => 42)
     await receive('Bonjour')
     expect(chat.store.getState()).toMatchObject({ unread: 1, messages: [{ name: 'Bruno Lefèvre', text: 'Bonjour', own: false, at: 42 }] })
     chat.setOpen(true)

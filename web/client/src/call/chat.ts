@@ -1,6 +1,5 @@
 /** Messages among those present: LiveKit text streams on `lk.chat`. Kept in memory for the length of the call. */
 import type { Room, TextStreamReader } from 'livekit-client'
-import { Encryption_Type } from 'livekit-client'
 import { createStore } from 'zustand/vanilla'
 
 export const TOPIC = 'lk.chat'
@@ -28,14 +27,8 @@ export interface ChatState {
 
 export type ChatLog = ReturnType<typeof chatLog>
 
-export interface ChatOptions {
-  /** Messages that come in clear are somebody's forgery, and not shown. */
-  endToEnd?: boolean
-  now?: () => number // ms
-}
-
 /** Listens from now on: make it before the room connects. */
-export function chatLog(room: Room, { endToEnd = false, now = Date.now }: ChatOptions = {}) {
+export function chatLog(room: Room, now: () => number = Date.now) {
   const store = createStore<ChatState>(() => ({ messages: [], unread: 0, open: false }))
   let own = 0
 
@@ -49,7 +42,6 @@ export function chatLog(room: Room, { endToEnd = false, now = Date.now }: ChatOp
     store.setState(({ messages }) => ({ messages: messages.map((m) => (m.id === id ? { ...m, state } : m)) }))
 
   room.registerTextStreamHandler(TOPIC, (reader: TextStreamReader, from: { identity: string }) => {
-    if (endToEnd && reader.info.encryptionType === Encryption_Type.NONE) return
     // Read whole before it is shown: a stream may stop half-way, and half a sentence is worse than none.
     void reader.readAll().then(
       (text) => {

@@ -1,4 +1,5 @@
-import { KeyProviderEvent, Room } from 'livekit-client'
+import type { BaseE2EEManager } from 'livekit-client'
+import { KeyProviderEvent, Room, RoomEvent } from 'livekit-client'
 import { afterEach, expect, test, vi } from 'vitest'
 import { makeEncryption } from './encryption'
 import { MediaKeys } from './mediaKeys'
@@ -37,16 +38,43 @@ function fakeWorker() {
   return { told, worker: { postMessage: (message: (typeof told)[number]) => told.push(message), terminate: vi.fn() } as unknown as Worker }
 }
 
-test('a relay that calls somebody’s track unencrypted is not believed', async () => {
+async function encryptedRoom() {
   vi.stubGlobal('RTCRtpSender', class { createEncodedStreams() {} })
   const { told, worker } = fakeWorker()
   const encryption = makeEncryption('me', () => worker)
   const room = new Room(encryption.options)
+  const inside = room as unknown as {
+    e2eeManager: BaseE2EEManager
+    engine: { emit(event: string, ...rest: unknown[]): boolean }
+  }
+  const decrypt = vi.spyOn(inside.e2eeManager, 'handleEncryptedData').mockResolvedValue({ uuid: '', payload: KEY })
   await encryption.enforce(room)
-  const { e2eeManager } = room as unknown as { e2eeManager: { setParticipantCryptorEnabled(on: boolean, identity: string): void } }
-  e2eeManager.setParticipantCryptorEnabled(false, 'ana')
+  return { told, worker, encryption, room, decrypt, manager: inside.e2eeManager, engine: inside.engine }
+}
+
+test('a relay that calls somebody’s track unencrypted is not believed', async () => {
+  const { told, worker, encryption, room, manager } = await encryptedRoom()
+  manager.setParticipantCryptorEnabled(false, 'ana')
   expect(told.filter(({ kind }) => kind === 'enable').map(({ data }) => data)).toEqual([{ enabled: true, participantIdentity: 'ana' }])
   expect(room.localParticipant.isE2EEEnabled).toBe(true)
   encryption.stop()
   expect(worker.terminate).toHaveBeenCalled()
+})
+
+test('a message in clear is not heard, also right beside an encrypted one', async () => {
+  const { room, manager, engine, decrypt } = await encryptedRoom()
+  const heard: string[] = []
+  room.on(RoomEvent.DataReceived, (payload) => heard.push(new TextDecoder().decode(payload)))
+  const arrive = (text: string) => {
+    const user = { payload: new TextEncoder().encode(text), destinationIdentities: [] }
+    engine.emit('dataPacketReceived', { value: { case: 'user', value: user }, participantIdentity: 'ana' }, 0)
+  }
+  arrive('forged')
+  await manager.handleEncryptedData(KEY, KEY, 'ana', 0)
+  arrive('genuine')
+  arrive('forged')
+  decrypt.mockRejectedValue(new Error('wrong key'))
+  await manager.handleEncryptedData(KEY, KEY, 'ana', 0).catch(() => undefined)
+  arrive('forged')
+  expect(heard).toEqual(['genuine'])
 })

@@ -34,7 +34,7 @@ export class CallSession {
     private readonly encryption: Encryption | null = null,
   ) {
     this.room = new Room({ ...roomOptions(devices), ...encryption?.options })
-    this.chat = chatLog(this.room, { endToEnd: encryption !== null })
+    this.chat = chatLog(this.room)
     this.room.on(RoomEvent.Disconnected, (reason) => {
       encryption?.stop()
       if (!this.connected) return
