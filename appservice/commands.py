@@ -94,6 +94,15 @@ def _kinds_to_decline(words: list[str]) -> tuple[str, ...]:
     return kinds if all(kind in KINDS for kind in kinds) else ()
 
 
+def _user(words: list[str]) -> tuple[str, ...]:
+    """Exactly one: whoever else was meant must not be missed in silence."""
+    if len(words) != 1:
+        raise CommandError("bot.usage")
+    if not is_user_id(words[0]):
+        raise CommandError("bot.not_a_user", word=words[0][:MAX_TITLE])
+    return (words[0],)
+
+
 HELP = "help"
 KINDS = ("recording", "transcription")
 CATALOGUE: dict[str, Spec] = {
@@ -110,6 +119,9 @@ CATALOGUE: dict[str, Spec] = {
         Spec("decline", _kinds_to_decline),
         Spec("forget", _kinds_to_decline),
         Spec("consents", _nothing),
+        Spec("mute", _user),
+        Spec("remove", _user),
+        Spec("readmit", _user),
         Spec("status", _nothing),
         Spec("homeservers", _as_they_are, admin=True),
     )

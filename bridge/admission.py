@@ -52,6 +52,7 @@ class CallAdmission:
         person = await self._calls.expected(call.id, grants.identity)
         if person is None:
             raise CallerError("unknown_identity", "This token was not given out for this call.", status=403)
+        await self._calls.require_not_removed(call.id, person)
         meeting = await self._meetings.get(call.meeting)
         can_publish, sources = publishing(await self._questions.permissions(person, meeting.room, call.mode))
         return dataclasses.replace(

@@ -17,6 +17,9 @@ from palabre.base.ids import CallId, MeetingId, random_id
 ROOM_NAME_LENGTH = 24
 
 
+_REMOVED = "SELECT 1 FROM bridge_exclusion WHERE call = $1 AND person = $2"
+
+
 @dataclass(frozen=True)
 class Call:
     """One call of a meeting. Times in seconds since the epoch."""
@@ -42,7 +45,7 @@ class Attendance:
 
 
 class CallStore:
-    """The tables `bridge_call` and `bridge_participant`."""
+    """The tables `bridge_call`, `bridge_participant` and `bridge_exclusion`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -124,8 +127,10 @@ class CallStore:
         `counts` False: the connection is nobody's coming until `count` says so. Element Call opens connections that it
         drops again within a second, before it knows which identity it will use.
 
-        Raises `CallerError("identity_taken")` where it is somebody else's; identities are made so that none can be.
+        Raises `CallerError`: `removed_from_call`, or `identity_taken` where it is somebody else's; identities are made
+        so that none can be.
         """
+        await self.require_not_removed(call, person)
         await self._database.execute(
             """INSERT INTO bridge_participant (call, identity, person, name, counts) VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT (call, identity) DO UPDATE SET name = excluded.name
@@ -139,6 +144,29 @@ class CallStore:
         holder = await self.expected(call, identity)
         if holder is None or holder.key != person.key:
             raise CallerError("identity_taken", "Somebody else is in the call under that identity.", status=403)
+
+    async def remove(self, call: CallId, person: str, by: str, at: float) -> None:
+        """A moderator put that person out of the call, for as long as it lasts."""
+        await self._database.execute(
+            """INSERT INTO bridge_exclusion (call, person, excluded_by, at) VALUES ($1, $2, $3, $4)
+               ON CONFLICT (call, person) DO NOTHING""",
+            call,
+            person,
+            by,
+            at,
+        )
+
+    async def readmit(self, call: CallId, person: str) -> bool:
+        """Take a removal back; False: there was none."""
+        async with transaction(self._database) as connection:
+            removed = await connection.fetchval(_REMOVED, call, person)
+            await connection.execute("DELETE FROM bridge_exclusion WHERE call = $1 AND person = $2", call, person)
+            return removed is not None
+
+    async def require_not_removed(self, call: CallId, person: Person) -> None:
+        """Raises `CallerError("removed_from_call")`."""
+        if await self._database.fetchval(_REMOVED, call, person.key) is not None:
+            raise CallerError("removed_from_call", "A moderator has removed you from this call.", status=403)
 
     async def join(self, call: CallId, identity: str, at: float) -> bool:
         """They came, or came back: the first time they joined is kept. Returns whether that counts."""

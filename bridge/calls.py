@@ -70,6 +70,7 @@ class Calls:
         arrived: Callable[[str, str], None],
         leaves: DelegatedLeaves,
         members: Callable[[RoomId], Awaitable[Collection[RtcMember]]],
+        track_changed: Callable[[str, str, TrackFacts], None],
     ) -> None:
         self._leaves = leaves
         self._members = members  # who announces in a room to be in its call
@@ -84,7 +85,9 @@ class Calls:
         self._return_seconds = return_seconds
         self._observer = observer
         self._closing = False
-        self._arrived = arrived  # told a room and an identity at once, out of order with the rest
+        # Told at once, out of order with the rest.
+        self._arrived = arrived
+        self._track_changed = track_changed
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
 
     async def open(self, meeting: Meeting, mode: str) -> Call:
@@ -145,6 +148,7 @@ class Calls:
 
     def track_changed(self, room: str, identity: str, track: TrackFacts) -> None:
         """Mute and size reach the taps by themselves."""
+        self._track_changed(room, identity, track)
 
     def track_unpublished(self, room: str, identity: str, track: TrackFacts) -> None:
         self._queue.put_nowait(partial(self._unpublished, room, track.sid))

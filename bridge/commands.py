@@ -32,6 +32,7 @@ from bridge.consent_store import Kind
 from bridge.homeserver_commands import HomeserverCommands
 from bridge.homeserver_policy import HomeserverPolicy
 from bridge.meetings import Meeting, MeetingStore, clean_title
+from bridge.moderation import Moderation
 from bridge.modes import MODE_AUTO, MODE_END_TO_END, MODE_SERVER, ROOM_MODES
 from bridge.people import Person, matrix_person
 from bridge.room_watch import RoomWatch
@@ -64,6 +65,7 @@ class Commands:
         listener: Calls,
         captures: Captures,
         consents: ConsentCommands,
+        moderation: Moderation,
         done: CommandLog,
         homeserver_commands: HomeserverCommands,
         ready: Callable[[], Awaitable[object]],
@@ -77,6 +79,7 @@ class Commands:
         self._watch = watch
         self._listener = listener
         self._captures = captures
+        self._moderation = moderation
         self._log = done
         self._ready = ready
         self._clock = clock
@@ -92,6 +95,9 @@ class Commands:
             "decline": self._consents.decline,
             "forget": self._consents.forget,
             "consents": self._consents.show,
+            "mute": self._mute,
+            "remove": self._remove,
+            "readmit": self._readmit,
             "status": self._status,
             "homeservers": homeserver_commands.handle,
         }
@@ -238,6 +244,27 @@ class Commands:
         access.require_capture(view, self._settings.policy)
         if not await self._log.done(command.event_id) and not await self._captures.stop(meeting, BOTH):
             raise CallerError("nothing_to_stop", "Nothing is being recorded or transcribed here.", status=409)
+        await self._log.note(command.event_id)
+
+    async def _mute(self, command: Command) -> None:
+        meeting, _, person = await self._room_of(command)
+        if not await self._log.done(command.event_id):
+            require_fresh(command.sent_at, self._clock.wall())
+            await self._moderation.mute_person(meeting, person, UserId(command.arguments[0]))
+        await self._log.note(command.event_id)
+
+    async def _remove(self, command: Command) -> None:
+        meeting, _, person = await self._room_of(command)
+        if not await self._log.done(command.event_id):
+            require_fresh(command.sent_at, self._clock.wall())
+            whom = UserId(command.arguments[0])
+            await self._moderation.remove_person(meeting, person, whom, key=command.event_id)
+        await self._log.note(command.event_id)
+
+    async def _readmit(self, command: Command) -> None:
+        meeting, _, person = await self._room_of(command)
+        if not await self._log.done(command.event_id):
+            await self._moderation.readmit(meeting, person, UserId(command.arguments[0]))
         await self._log.note(command.event_id)
 
     async def _status(self, command: Command) -> None:

@@ -12,11 +12,12 @@ from bridge.consent_store import Answer, Evidence, Kind
 from bridge.entrance import Entrance
 from bridge.forgetting import Forgetting
 from bridge.meetings import Meeting
+from bridge.moderation import Moderation
 from bridge.rights import Permissions
 from bridge.sessions import Proof, Session
 from palabre.base.clock import Clock
 from palabre.base.errors import CallerError
-from palabre.base.ids import MeetingId
+from palabre.base.ids import MeetingId, random_id
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Conference:
         calls: CallStore,
         captures: Captures,
         forgetting: Forgetting,
+        moderation: Moderation,
         clock: Clock,
         focus_url: str,
     ) -> None:
@@ -49,6 +51,7 @@ class Conference:
         self._calls = calls
         self._captures = captures
         self._forgetting = forgetting
+        self._moderation = moderation
         self._clock = clock
 
     async def view(self, session: Session, meeting_id: MeetingId) -> MeetingView:
@@ -101,6 +104,15 @@ class Conference:
         if remove_earlier and not agree:
             await self._forgetting.forget_if_any(meeting, session.person, kinds, how="page", evidence=now)
         return answers
+
+    async def mute(self, session: Session, meeting_id: MeetingId, identity: str) -> int:
+        """Returns how many tracks were open."""
+        standing = await self._entrance.enter(session, meeting_id)
+        return await self._moderation.mute_device(standing.meeting, session.person, identity)
+
+    async def remove(self, session: Session, meeting_id: MeetingId, identity: str) -> None:
+        standing = await self._entrance.enter(session, meeting_id)
+        await self._moderation.remove_device(standing.meeting, session.person, identity, key=random_id())
 
     def _now(self) -> Evidence:
         return Evidence(self._clock.wall())

@@ -182,6 +182,19 @@ async def _version_7(connection: Connection, _scheme: Scheme) -> None:
     )
 
 
+async def _version_8(connection: Connection, _scheme: Scheme) -> None:
+    """Whom moderators put out of a call, until it ends (bridge.moderation)."""
+    await connection.execute(
+        """CREATE TABLE bridge_exclusion (
+            call        TEXT NOT NULL REFERENCES bridge_call (id) ON DELETE CASCADE,
+            person      TEXT NOT NULL,
+            excluded_by TEXT NOT NULL,
+            at          DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (call, person)
+        )"""
+    )
+
+
 upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")
 upgrade_table.register(_version_2, description="The encryption of a call, and how a session was proved")
 upgrade_table.register(_version_3, description="By which event and device a consent was given")
@@ -189,3 +202,4 @@ upgrade_table.register(_version_4, description="Connections that are nobody's co
 upgrade_table.register(_version_5, description="What people have asked to be taken out")
 upgrade_table.register(_version_6, description="Leaves that clients delegate")
 upgrade_table.register(_version_7, description="People in a call whose media go to another relay")
+upgrade_table.register(_version_8, description="Removals from calls by moderators")

@@ -37,6 +37,7 @@ from bridge.jobs import run_worker
 from bridge.leave_store import LeaveStore
 from bridge.leaving import DelegatedLeaves
 from bridge.meetings import MeetingStore
+from bridge.moderation import Moderation
 from bridge.modes import MODE_END_TO_END
 from bridge.openid import OpenIdVerifier
 from bridge.posts import Poster, PostStore
@@ -151,6 +152,7 @@ class BridgeService:
             recheck_seconds=settings.policy.recheck_seconds,
         )
         self._leaves = DelegatedLeaves(LeaveStore(database), federation.http, clock, tasks)
+        moderation = Moderation(database, questions, store, posts, self._poster, relay, settings.policy, clock)
         self.listener = Calls(
             database,
             meetings,
@@ -165,6 +167,7 @@ class BridgeService:
             arrived=self.watch.arrived,
             leaves=self._leaves,
             members=matrix.rtc_members,
+            track_changed=moderation.track_changed,
         )
         self.relay_view = RelayPresence(settings.focus_url, meetings, store, relay)
         done = CommandLog(database, clock)
@@ -189,6 +192,7 @@ class BridgeService:
             self.listener,
             self.captures,
             consent_commands,
+            moderation,
             done,
             admin,
             ready,
@@ -204,7 +208,9 @@ class BridgeService:
         self.focus = Focus(
             settings, questions, openid, homeservers, meetings, store, self.listener, self._leaves, apis, clock, ready
         )
-        self.conference = Conference(self.entrance, store, self.captures, forgetting, clock, settings.focus_url)
+        self.conference = Conference(
+            self.entrance, store, self.captures, forgetting, moderation, clock, settings.focus_url
+        )
 
     async def start(self) -> None:
         """Finish what a crash left: calls, captures, jobs and posts; then keep them going."""

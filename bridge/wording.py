@@ -96,6 +96,10 @@ def _mentioning(sentence: str, people: Sequence[Person]) -> Worded:
     )
 
 
+def removed(language: str, name: str, by: str) -> str:
+    return say(language, "room.moderation.removed", name=clean_name(name), by=clean_name(by))
+
+
 def capture_stopped(language: str, kind: Kind) -> str:
     return say(language, f"room.capture.stopped.{kind.value}")
 

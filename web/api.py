@@ -24,6 +24,7 @@ from web.settings import WebSettings
 NAME_LIMIT = 255  # characters of a server name, room id or account: what Matrix allows
 SECRET_LIMIT = 1024  # characters of a token or password
 DEVICE_LIMIT = 32
+PARTICIPANT = r"/participants/{identity:[^/]+}"  # percent-encoded: identities hold slashes
 BEARER = "bearer "
 
 
@@ -51,6 +52,8 @@ class Api:
         router.add_post(meeting + "/capture", api(self._start_capture))
         router.add_delete(meeting + "/capture", api(self._stop_capture))
         router.add_put(meeting + "/consent", api(self._consent))
+        router.add_post(meeting + PARTICIPANT + "/mute", api(self._mute))
+        router.add_post(meeting + PARTICIPANT + "/remove", api(self._remove))
         router.add_route("*", "/api/{path:.*}", api(_unknown))
 
     def config(self) -> dict[str, Any]:
@@ -119,7 +122,12 @@ class Api:
             "name": seat.name,
             "mode": seat.mode,
             "service_url": seat.service_url,
-            "may": {"publish": seat.may.publish, "capture": seat.may.capture, "moderate": seat.may.moderate},
+            "may": {
+                "publish": seat.may.publish,
+                "capture": seat.may.capture,
+                "moderate": seat.may.moderate,
+                "share": seat.may.share,
+            },
         }
 
     async def _start_capture(self, request: web.Request) -> Mapping[str, Any]:
@@ -145,6 +153,16 @@ class Api:
             session, _meeting_id(request), _kinds(body), agree=answer == "yes", remove_earlier=earlier == "remove"
         )
         return {kind.value: answers.get(kind, Answer.UNASKED).value for kind in Kind}
+
+    async def _mute(self, request: web.Request) -> Mapping[str, Any]:
+        session = await self._session(request)
+        identity = request.match_info["identity"]
+        return {"muted": await self._bridge.conference.mute(session, _meeting_id(request), identity)}
+
+    async def _remove(self, request: web.Request) -> Mapping[str, Any]:
+        session = await self._session(request)
+        await self._bridge.conference.remove(session, _meeting_id(request), request.match_info["identity"])
+        return {}
 
     async def _session(self, request: web.Request) -> Session:
         """The session that the request shows. Raises `CallerError`."""

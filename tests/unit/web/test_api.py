@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -84,7 +85,7 @@ async def test_the_widgets_way_in_from_proof_to_token(client: Client, bridge_wor
     status, seat = await ask(client, "POST", f"/api/meetings/{meeting}/join", {"device": "tab1"}, session)
     assert status == 200
     assert (seat["url"], seat["identity"], seat["name"]) == ("wss://meet.example.org", f"{ALICE}/tab1", "Alice")
-    assert seat["may"] == {"publish": True, "capture": True, "moderate": True}
+    assert seat["may"] == {"publish": True, "share": True, "capture": True, "moderate": True}
     assert seat["token"].count(".") == 2
     assert (seat["mode"], seat["service_url"]) == ("server", "")
 
@@ -192,7 +193,7 @@ async def test_a_dev_user_without_a_matrix_user_is_a_guest(client: Client, bridg
     session = answer["session"]
     status, seat = await ask(client, "POST", f"/api/meetings/{meeting}/join", {"device": "tab"}, session)
     assert (status, seat["identity"]) == (200, "guest:camille/tab")
-    assert seat["may"] == {"publish": True, "capture": False, "moderate": False}
+    assert seat["may"] == {"publish": True, "share": True, "capture": False, "moderate": False}
     body = {"kinds": ["recording"]}
     status, answer = await ask(client, "POST", f"/api/meetings/{meeting}/capture", body, session)
     assert (status, answer["code"]) == (403, "capture_forbidden")
@@ -333,3 +334,22 @@ async def test_a_session_of_the_dev_sign_in_ends_with_dev(client: Client, bridge
     finally:
         await outside.close()
     assert (status, answer["code"]) == (401, "session_expired")
+
+
+async def test_moderators_mute_and_remove_by_the_identity_in_the_address(client: Client, bridge_world: World) -> None:
+    session, meeting = await sign_in(client)
+    others, _ = await sign_in(client, BOB)
+    await ask(client, "POST", f"/api/meetings/{meeting}/join", {"device": "tab"}, session)
+    room, identity = await bridge_world.join(BOB, "phone")
+    address = f"/api/meetings/{meeting}/participants/{quote(identity, safe='')}"
+    status, answer = await ask(client, "POST", f"{address}/mute", session=others)
+    assert (status, answer["code"], answer["params"]) == (403, "moderation_forbidden", {"needed": 50})
+    assert await ask(client, "POST", f"{address}/mute", session=session) == (200, {"muted": 1})
+    assert await ask(client, "POST", f"{address}/mute", session=session) == (200, {"muted": 0})
+    assert await ask(client, "POST", f"{address}/remove", session=session) == (200, {})
+    assert bridge_world.relay.participants(room) == ()
+    status, answer = await ask(client, "POST", f"/api/meetings/{meeting}/join", {"device": "tab"}, others)
+    assert (status, answer["code"]) == (403, "removed_from_call")
+    nobody = f"/api/meetings/{meeting}/participants/nobody/mute"
+    assert (await ask(client, "POST", nobody, session=session))[1]["code"] == "not_in_call"
+    assert (await ask(client, "POST", f"{address}/mute"))[0] == 401

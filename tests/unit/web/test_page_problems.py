@@ -13,7 +13,7 @@ SOURCES = (
     *(
         ROOT / "bridge" / f"{name}.py"
         for name in (
-            *("access", "admission", "capture", "conference", "entrance", "homeserver_policy"),
+            *("access", "admission", "capture", "conference", "entrance", "homeserver_policy", "moderation"),
             *("meetings", "openid", "sessions"),
         )
     ),
@@ -23,7 +23,7 @@ CODE = re.compile(r'(?:CallerError|_too_little_power)\(\s*"([a-z_]+)"')
 # Faults of the page or of a program, never of a person: "that did not work" and the code are the right words.
 PROGRAM_FAULTS = {"bad_device", "bad_field", "bad_json", "body_too_large", "unknown_identity"}
 # Asked for in rooms only, not over the API.
-ROOM_ONLY = {"meeting_forbidden", "consent_overtaken"}
+ROOM_ONLY = {"meeting_forbidden", "consent_overtaken", "not_removed"}
 # Met by other LiveKit clients: the page never asks to be hidden.
 OTHER_CLIENTS = {"hidden_refused"}
 
