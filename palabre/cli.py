@@ -107,8 +107,19 @@ def serve(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
 
 
 @app.command()
-def doctor(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
+def doctor(
+    server_name: Annotated[str, typer.Argument(help="With --focus: a homeserver, by default your own.")] = "",
+    focus: Annotated[bool, typer.Option("--focus", help="Whether Matrix clients' own calls work on Palabre.")] = False,
+    language: Annotated[str, typer.Option(help="With --focus: fr, de or en; by default that of the settings.")] = "",
+    config: Config = DEFAULT_CONFIG,
+    dev: Dev = False,
+) -> None:
     """Check the deployment, and say in one sentence each what is wrong and what to do."""
+    if focus:
+        _doctor_focus(_settings(config, dev=dev), server_name, language)
+        return
+    if server_name:
+        _fail("A homeserver is looked at with --focus.")
     from palabre.base.clock import SystemClock
     from palabre.doctor import Doctor
     from palabre.packages import appservice_settings, speech_finding
@@ -124,6 +135,23 @@ def doctor(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
         mark = typer.style("ok  ", fg="green") if finding.ok else typer.style("FIX ", fg="red", bold=True)
         typer.echo(f"{mark} {name:<{width}}  {finding.sentence}")
     if not all(finding.ok for finding in findings.values()):
+        raise typer.Exit(1)
+
+
+def _doctor_focus(settings: Settings, server_name: str, language: str) -> None:
+    from palabre.focus_doctor import examine_focus
+
+    try:
+        findings = asyncio.run(examine_focus(settings, server_name, language or settings.language))
+    except SettingsError as error:
+        _fail(str(error))
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        mark = typer.style("ok  ", fg="green") if finding.ok else typer.style("FIX ", fg="red", bold=True)
+        typer.echo(f"{mark} {finding.name:<{width}}  {finding.sentence}")
+        for line in finding.add.splitlines():
+            typer.echo(f"     {'':<{width}}    {line}")
+    if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
 

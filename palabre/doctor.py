@@ -202,8 +202,20 @@ class Doctor:
         return examine_clock(theirs - self._clock.wall())
 
     async def _tokens_agree(self) -> Finding:
-        """Ping both ways; while the service is down, answer the homeserver's half from here."""
-        if self._serving:
+        try:
+            status, errcode = await self.ping()
+        except OSError as error:
+            return examine_port("TCP", self._settings.listen.port, error)
+        if not status:
+            return Finding(False, "The tokens could not be tried, because the homeserver does not answer.")
+        return examine_ping(status, errcode, self._appservice_url)
+
+    async def ping(self) -> tuple[int, str]:
+        """Have the homeserver call us: its status and errcode, status 0 without an answer.
+
+        While the service is down, the homeserver's half is answered from here. Raises `OSError` where it can't be.
+        """
+        if await self._service_runs():
             return await self._ping()
         app = web.Application()
         app.router.add_post("/_matrix/app/v1/ping", self._answer_ping)
@@ -212,8 +224,6 @@ class Doctor:
         try:
             await web.TCPSite(runner, self._settings.listen.host, self._settings.listen.port).start()
             return await self._ping()
-        except OSError as error:
-            return examine_port("TCP", self._settings.listen.port, error)
         finally:
             await runner.cleanup()
 
@@ -222,7 +232,7 @@ class Doctor:
         ok = request.headers.get("Authorization", "") == expected
         return web.json_response({} if ok else {"errcode": "M_FORBIDDEN"}, status=200 if ok else 403)
 
-    async def _ping(self) -> Finding:
+    async def _ping(self) -> tuple[int, str]:
         url = f"{self._homeserver}/_matrix/client/v1/appservice/{self._appservice_id}/ping"
         headers = {"Authorization": f"Bearer {self._settings.secrets.as_token.get_secret_value()}"}
         try:
@@ -231,10 +241,9 @@ class Doctor:
                 http.post(url, json={}, headers=headers) as answer,
             ):
                 body = await answer.json(content_type=None)
-                errcode = body.get("errcode", "") if isinstance(body, dict) else ""
-                return examine_ping(answer.status, str(errcode), self._appservice_url)
+                return answer.status, str(body.get("errcode", "")) if isinstance(body, dict) else ""
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError):
-            return Finding(False, "The tokens could not be tried, because the homeserver does not answer.")
+            return 0, ""
 
     async def _membership(self) -> Finding:
         admin_user = "" if self._matrix.admin_token is not None else self._matrix.admin_user_id

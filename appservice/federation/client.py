@@ -111,10 +111,8 @@ class FederationClient:
         return await self._patiently(name, path, entry, pinned)
 
     async def find(self, server_name: str) -> tuple[Target, ...]:
-        """Where the server is, the best place first; nothing for one whose address is given. Raises as `get`."""
+        """Where other servers find it, the best place first, whatever address is given for it here. Raises as `get`."""
         name = _parsed(server_name)
-        if await self._book.pinned(name) is not None:
-            return ()
         entry = self._entry(name)
         async with entry.lock:
             if entry.until <= self._clock.monotonic():

@@ -6,6 +6,7 @@ Nothing here needs an account there. A `Survey` is facts only; `appservice.feder
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import dataclasses
@@ -23,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from appservice.events import as_object, as_text, as_texts
 from appservice.federation.client import AddressBook, FederationClient, NotListedError, Pinned
 from appservice.federation.names import ServerName, parse_server_name
+from appservice.federation.resolving import Target
 from palabre.base.clock import Clock
 from palabre.base.errors import PeerError
 from palabre.base.http import Answer, OutboundHttp
@@ -68,6 +70,7 @@ class Survey:
     """`problem` empty: it answered over federation."""
 
     problem: str = ""
+    outside: str = ""  # what others meet who don't have the address that is given here for it
     version: str = ""
     clock_offset: float | None = None  # seconds: theirs minus ours
     certificate: Certificate | None = None
@@ -105,11 +108,14 @@ class Surveyor:
             return Survey(problem="that is no server name")
         pinned = await self._book.pinned(name)
         survey = await self._federation(name, signing_key)
-        if survey.certificate is None:
-            survey = dataclasses.replace(survey, certificate=await self._certificate(name, pinned))
-        if closed and not client_url:
-            return survey  # nothing is looked up but what the list says
-        return await self._client_side(name, survey, client_url)
+        # In a closed federation nothing is looked up but what the list says.
+        no_certificate = closed and pinned is not None and not pinned.url.startswith("https")
+        no_client_side = closed and not client_url
+        shown, client_side = await asyncio.gather(  # each may wait for somebody who says nothing
+            _as_it_is(survey) if no_certificate else self._shown(name, pinned, survey),
+            _as_it_is(survey) if no_client_side else self._client_side(name, survey, client_url),
+        )
+        return dataclasses.replace(client_side, outside=shown.outside, certificate=shown.certificate)
 
     async def _federation(self, name: ServerName, signing_key: str) -> Survey:
         try:
@@ -121,32 +127,42 @@ class Surveyor:
         except PeerError as error:
             return Survey(problem=str(error))
         return Survey(
-            version=read_version(_json(answer)),
+            version=read_version(answer),
             clock_offset=offset(answer, self._clock.wall()),
             openid=userinfo.status == 401,
             key_problem="" if keys is None else key_problem(_json(keys), name.text, signing_key),
         )
 
-    async def _certificate(self, name: ServerName, pinned: Pinned | None) -> Certificate | None:
+    async def _shown(self, name: ServerName, pinned: Pinned | None, survey: Survey) -> Survey:
+        """With its certificate; and where the address given here shows none, with what others meet."""
+        target: Target | None = None
         try:
-            host, port, wanted = await self._place(name, pinned)
+            if pinned is not None and pinned.url.startswith("https"):
+                parts = urlsplit(pinned.url)
+                host, port, wanted = parts.hostname or "", parts.port or 443, parts.hostname or ""
+            else:
+                target = await self._found(name)
+                host, port = target.host, target.port
+                named = parse_server_name(target.name)
+                wanted = name.bare_host if named is None else named.bare_host
             shown = await self._http.certificate(host, port, wanted, trusted=pinned is not None)
-        except PeerError:
-            return None
-        return read_certificate(shown, wanted)
+        except PeerError as error:
+            return dataclasses.replace(survey, outside=str(error) if pinned is not None else "")
+        outside = "" if target is None or pinned is None else await self._from_outside(target)
+        return dataclasses.replace(survey, outside=outside, certificate=read_certificate(shown, wanted))
 
-    async def _place(self, name: ServerName, pinned: Pinned | None) -> tuple[str, int, str]:
-        """Where its certificate is shown, and for which name. Raises `PeerError`."""
-        if pinned is not None:
-            parts = urlsplit(pinned.url)
-            if parts.scheme != "https" or not parts.hostname:
-                raise PeerError("that address has no certificate")
-            return parts.hostname, parts.port or 443, parts.hostname
+    async def _found(self, name: ServerName) -> Target:
         targets = await self._client.find(name.text)
         if not targets:
             raise PeerError("the domain says that it has no such server")
-        wanted = parse_server_name(targets[0].name)
-        return targets[0].host, targets[0].port, name.bare_host if wanted is None else wanted.bare_host
+        return targets[0]
+
+    async def _from_outside(self, target: Target) -> str:
+        try:
+            await self._http.request("GET", target.url + VERSION_PATH, server_name=target.name, redirects=0)
+        except PeerError as error:
+            return str(error)
+        return ""
 
     async def _client_side(self, name: ServerName, survey: Survey, client_url: str) -> Survey:
         known = await self.well_known(name.text)
@@ -179,9 +195,15 @@ class Surveyor:
         return read_well_known(answer)
 
 
-def read_version(document: dict[str, Any]) -> str:
-    """`Synapse 1.163.2`"""
-    server = as_object(document.get("server"))
+async def _as_it_is(survey: Survey) -> Survey:
+    return survey
+
+
+def read_version(answer: Answer) -> str:
+    """`Synapse 1.163.2`; by the Server header where only the client API answers, as at our own homeserver's."""
+    if answer.status != 200:
+        return as_text(answer.headers.get("Server")).replace("/", " ", 1)[:TEXT_LIMIT]
+    server = as_object(_json(answer).get("server"))
     words = (as_text(server.get("name")).strip(), as_text(server.get("version")).strip())
     return " ".join(word for word in words if word)[:TEXT_LIMIT]
 

@@ -77,19 +77,21 @@ class SignalService:
 
     def _handler(self, single: bool) -> Handler:
         async def serve(request: web.Request) -> web.StreamResponse:
-            try:
-                grants, join = await self._authorize(request, single)
-            except CallerError as error:
-                REFUSALS.labels(str(error.status)).inc()
-                return refusal(error)
             socket = web.WebSocketResponse(
                 max_msg_size=self._env.settings.limits.signal_message,
                 heartbeat=HEARTBEAT,
                 compress=False,  # descriptions are small, and inflating what strangers send is a risk for nothing
                 timeout=2.0,
             )
-            if not socket.can_prepare(request):
+            if not socket.can_prepare(
+                request
+            ):  # first, so that a proxy that loses the upgrade can be told from a refusal
                 return web.Response(status=426, text="this is a WebSocket", headers=CORS)
+            try:
+                grants, join = await self._authorize(request, single)
+            except CallerError as error:
+                REFUSALS.labels(str(error.status)).inc()
+                return refusal(error)
             try:
                 await socket.prepare(request)
             except ConnectionError:  # the client has thought better of it
