@@ -45,6 +45,7 @@ class RtcPerson:
         self.key, self.index = os.urandom(16), 0
         self.keys: list[bytes] = [self.key]  # all that were ever used
         self.sent_to: set[Device] = set()
+        self.hands_out = True  # keys to whoever comes
         self._member = ""
         self._task: asyncio.Task[None] | None = None
 
@@ -97,17 +98,23 @@ class RtcPerson:
         await asyncio.sleep(USE_DELAY)
         self._use_key()
 
-    async def send_key(self, device: Device, *, claimed: str = "", key: bytes = b"", index: int | None = None) -> None:
+    async def send_key(self, device: Device, *, claimed: str = "", key: bytes = b"") -> None:
         """The key in use, or `key`; `claimed` instead of our own device."""
-        number = self.index if index is None else index
-        content = {
-            "keys": {"index": number, "key": base64.b64encode(key or self.key).decode()},
+        await send_olm(self.user, device, KEYS, self._content(claimed or self.device[1], key or self.key))
+
+    async def send_in_clear(self, device: Device) -> None:
+        """The key as no client sends it."""
+        message = nio.ToDeviceMessage(KEYS, *device, self._content(self.device[1], self.key))
+        assert isinstance(await self.user.client.to_device(message), nio.ToDeviceResponse)
+
+    def _content(self, claimed: str, key: bytes) -> dict[str, Any]:
+        return {
+            "keys": {"index": self.index, "key": base64.b64encode(key).decode()},
             "room_id": self.room_id,
-            "member": {"claimed_device_id": claimed or self.device[1], "id": self.identity},
+            "member": {"claimed_device_id": claimed, "id": self.identity},
             "session": {"call_id": "", "application": "m.call", "scope": "m.room"},
             "sent_ts": round(time.time() * 1000),
         }
-        await send_olm(self.user, device, KEYS, content)
 
     def _use_key(self) -> None:
         manager = self.speaker.room.e2ee_manager
@@ -122,7 +129,7 @@ class RtcPerson:
             members = await self.members()
             gone, come = self.sent_to - members, members - self.sent_to
             self.sent_to &= members
-            for device in come:
+            for device in come if self.hands_out else ():
                 await self.send_key(device)
                 self.sent_to.add(device)
             if gone:
