@@ -133,6 +133,7 @@ class LiveCaptures:
             self._closed(number, self._clock.monotonic())
         if (found := self._captures.pop(capture, None)) is not None:
             await asyncio.to_thread(found.close)
+        self._say("counts", {"frames": self.counts(), "dropped": {}})
         self._say("closed", {"capture": capture})
 
     def _forget_room(self, room: str) -> None:

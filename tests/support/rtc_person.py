@@ -57,7 +57,7 @@ class RtcPerson:
     def identity(self) -> str:
         return ":".join(self.device)
 
-    async def join(self, service_url: str, *, camera: bool = True) -> None:
+    async def join(self, service_url: str, **media: Any) -> None:
         """Announce, get a token, connect, publish encrypted media, hand out keys."""
         self._member = await join_session(self.user, self.room_id, service_url)
         path = f"/_matrix/client/v3/user/{self.user.user_id}/openid/request_token"
@@ -68,7 +68,7 @@ class RtcPerson:
             assert answer.status == 200, seat
         await self.speaker.connect(seat["url"], seat["jwt"], self._options)
         self._use_key()
-        await self.speaker.publish(camera=camera)
+        await self.speaker.publish(**media)
         self._task = asyncio.create_task(self._hand_out())
 
     async def leave(self) -> None:

@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 
+from palabre.demo.people import read_speech
 from tests.support.deployment import Deployment, Room
 from tests.support.recorded import Recorded, read_recording
 from tests.support.rtc_client import SESSION
 from tests.support.rtc_person import Device, RtcPerson
+from tests.support.speech import CLIPS
 
 ALICE, BOB, CAROL = 0, 1, 2
 WORK_SECONDS = 90.0
+ENGLISH, GERMAN = "jfk.flac", "watson_de-DE_NarrowbandModel_sample2.flac"
 
 
 class EncryptedCall:
@@ -234,3 +237,23 @@ async def test_when_the_service_is_killed_the_recorder_leaves_and_with_its_retur
     await call.room.command("alice", "stop")
     film = await film_of(call)
     assert len(film.beeps(ALICE, 0.0)) >= 3
+
+
+@pytest.mark.speech
+@pytest.mark.timeout(240)
+async def test_an_encrypted_call_is_transcribed_of_those_who_agreed(call: EncryptedCall) -> None:
+    alice, carol = await call.join("alice", ALICE, camera=False), await call.join("carol", CAROL, camera=False)
+    await call.room.command("alice", "transcribe")
+    await call.recorder()
+    await call.room.command("carol", "decline")
+    await asyncio.sleep(3)
+    said = {alice: ENGLISH, carol: GERMAN}
+    await asyncio.gather(*(person.speaker.say(read_speech(CLIPS / clip)) for person, clip in said.items()))
+    await asyncio.sleep(1.5)
+    await call.room.command("alice", "stop")
+    message = await call.room.hears("alice", lambda m: m.body.endswith(".md"), patience=WORK_SECONDS)
+    text = (await alice.user.download(message)).decode()
+    assert "ask not" in text.lower()
+    assert "country" in text.lower()
+    for word in ("Geige", "Groschen", "Haus"):  # Carol's
+        assert word not in text
