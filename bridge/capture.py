@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -270,6 +271,8 @@ class Captures:
     ) -> None:
         if not opened:
             return
+        for running in opened:  # opening may have taken its time: it begins now
+            running.capture = replace(running.capture, started_at=self._clock.wall())
         kinds = [running.capture.kind for running in opened]
         people = await self._audience.people(call)
         asked = await self._unanswered(call, [one for one in people if one.key != person.key], kinds)
