@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -18,13 +19,13 @@ from mautrix.api import Method, Path
 from mautrix.errors import MatrixConnectionError, MatrixRequestError, MExclusive, MUnknownToken, MUserInUse
 from mautrix.types import UserID
 
-from appservice.api import HomeserverApi, open_session
+from appservice.api import HomeserverApi, as_caller_error, open_session
 from appservice.catchup import LOOK_SECONDS, CatchUp
 from appservice.crypto import Encryption
 from appservice.dispatch import Dispatch
 from appservice.endpoint import Endpoint
 from appservice.errors import StartError
-from appservice.events import as_object, as_text
+from appservice.events import as_int, as_object, as_text
 from appservice.federation.homeservers import Homeservers
 from appservice.files import Files
 from appservice.identity import Identity
@@ -217,6 +218,16 @@ class Bot:
         if await self._store.knows(room_id):
             return (await self.view(room_id, user_id)).membership == "join"
         return await self._membership.is_joined(room_id, user_id)
+
+    async def federation_post(self, server_name: str, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """https://github.com/matrix-org/matrix-spec-proposals/pull/4512, as Synapse 1.163 has it."""
+        asked = {"destination": server_name, "method": "POST", "path": path, "body": dict(body)}
+        proxy = Path.unstable["io.element.msc4512"].appservice.fed_proxy
+        try:
+            answer = as_object(await self._api.request(Method.POST, proxy, asked, retry_count=0))
+        except MatrixRequestError as problem:
+            raise as_caller_error(problem) from problem
+        return as_int(answer.get("status"), 502), answer.get("content")
 
     async def members(self, room_id: RoomId) -> dict[UserId, str]:
         members = await self._store.members(room_id)

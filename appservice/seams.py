@@ -287,6 +287,13 @@ class MatrixPort(Protocol):
         """
         ...
 
+    async def federation_post(self, server_name: str, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """Ask another homeserver in the own one's name (MSC4512): the status and content of its answer.
+
+        Raises `CallerError`.
+        """
+        ...
+
     async def members(self, room_id: RoomId) -> dict[UserId, str]:
         """Joined users and their display names."""
         ...

@@ -43,6 +43,10 @@ class AppserviceSettings(BaseModel):
         description="How the homeserver is asked who is in a room that the bot is not in: `msc4502` (Synapse's "
         "experimental_features.msc4502_enabled), `admin` (Synapse's admin API), or not at all",
     )
+    focus_proxy: bool = Field(
+        default=False,
+        description="Clients ask for calls through the homeserver (MSC4512): set by `bridge.focus.homeserver_proxy`",
+    )
     admin_token: SecretStr | None = Field(
         default=None,
         description="Access token of a server administrator for `membership: admin`; without it Palabre uses a user of "

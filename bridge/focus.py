@@ -23,14 +23,14 @@ from bridge.leaving import DelegatedLeaves
 from bridge.meetings import Meeting, MeetingStore
 from bridge.modes import MODE_AUTO, MODE_END_TO_END, Way, opened_mode, require_way
 from bridge.openid import OpenIdVerifier
-from bridge.people import Person, hashed_identity, matrix_person, rtc_identity
+from bridge.people import Person, hashed_identity, matrix_person, proxied_identity, rtc_identity
 from bridge.rights import Permissions
 from bridge.room_questions import RoomQuestions
 from bridge.settings import BridgeSettings
 from bridge.tokens import mint_focus_token
 from palabre.base.clock import Clock
 from palabre.base.errors import CallerError
-from palabre.base.ids import UserId, loggable, random_id
+from palabre.base.ids import RoomId, UserId, loggable, random_id
 
 log = structlog.get_logger("focus")
 
@@ -102,6 +102,10 @@ class Focus:
             raise _unauthorized()
         return user_id
 
+    async def require_member(self, user_id: UserId, room_id: RoomId) -> None:
+        """Raises `CallerError` for who is not in the room."""
+        access.require_joined(await self._rooms.view(room_id, user_id))
+
     async def seat(self, user_id: UserId, asked: Asked) -> FocusSeat:
         """A token for `user_id`, whose proof the caller has checked. Raises `CallerError`."""
         await self._ready()
@@ -172,6 +176,8 @@ class Focus:
 
 def identity_for(user_id: UserId, asked: Asked) -> str:
     """Raises `CallerError` for a device that no identity can be made of."""
+    if asked.through_homeserver:
+        return proxied_identity(user_id, asked.member_id)
     plain = rtc_identity(user_id, asked.device_id)  # also for hashes: such a device is refused whichever way it comes
     return hashed_identity(user_id, asked.device_id, asked.member_id) if asked.member_id else plain
 

@@ -46,32 +46,33 @@ class Asked:
     member_id: str = ""  # empty: the identity is `@user:server:DEVICE`, otherwise a hash
     claimed_user_id: UserId | None = None
     delay: Delay | None = None
+    through_homeserver: bool = False  # which proved the user, and where the hash is made of fewer parts
 
 
 def read_sfu_get(body: bytes) -> tuple[OpenIdToken, Asked]:
     """The older way, for the identity `@user:server:DEVICE`. Raises `CallerError`."""
-    document = _document(body)
-    openid = _object(document, "openid_token")
-    room = _text(document, "room")
-    device_id = _text(document, "device_id")
+    document = document_of(body)
+    openid = object_in(document, "openid_token")
+    room = text_in(document, "room")
+    device_id = text_in(document, "device_id")
     token = _openid(openid)
     delay = _delay(document)
     if not room:
-        raise _bad("Missing room parameter")
+        raise bad("Missing room parameter")
     if token is None:
-        raise _bad("Missing OpenID token parameters")
+        raise bad("Missing OpenID token parameters")
     return token, Asked(RoomId(room), CALL_SLOT, device_id, delay=_whole(delay))
 
 
 def read_get_token(body: bytes) -> tuple[OpenIdToken, Asked]:
     """The newer way, for a hashed identity. Raises `CallerError`."""
-    token, asked, delay = _newer(_document(body), "a ")
+    token, asked, delay = _newer(document_of(body), "a ")
     return token, _with_delay(asked, _whole(delay))
 
 
 def read_delegation(body: bytes) -> tuple[OpenIdToken, Asked]:
     """As `read_get_token`, and the delay must be there. Raises `CallerError`."""
-    token, asked, delay = _newer(_document(body), "")
+    token, asked, delay = _newer(document_of(body), "")
     whole = _whole(delay)
     if whole is None:
         raise _missing_delay()
@@ -80,17 +81,17 @@ def read_delegation(body: bytes) -> tuple[OpenIdToken, Asked]:
 
 def _newer(document: Mapping[str, Any], article: str) -> tuple[OpenIdToken, Asked, tuple[str, float]]:
     """`article` is a slip of the reference's, in the texts of `/get_token` alone."""
-    room, slot = _text(document, "room_id"), _text(document, "slot_id")
-    member = _object(document, "member")
-    texts = {name: _text(member, name) for name in ("id", "claimed_user_id", "claimed_device_id")}
-    token = _openid(_object(document, "openid_token"))
+    room, slot = text_in(document, "room_id"), text_in(document, "slot_id")
+    member = object_in(document, "member")
+    texts = {name: text_in(member, name) for name in ("id", "claimed_user_id", "claimed_device_id")}
+    token = _openid(object_in(document, "openid_token"))
     delay = _delay(document)
     if not room or not slot:
-        raise _bad("The request body is missing `room_id` or `slot_id`")
+        raise bad("The request body is missing `room_id` or `slot_id`")
     if not all(texts.values()):
-        raise _bad(f"The request body `member` is missing {article}`id`, `claimed_user_id` or `claimed_device_id`")
+        raise bad(f"The request body `member` is missing {article}`id`, `claimed_user_id` or `claimed_device_id`")
     if token is None:
-        raise _bad(f"The request body `openid_token` is missing {article}`access_token` or `matrix_server_name`")
+        raise bad(f"The request body `openid_token` is missing {article}`access_token` or `matrix_server_name`")
     asked = Asked(RoomId(room), slot, texts["claimed_device_id"], texts["id"], UserId(texts["claimed_user_id"]))
     return token, asked, delay
 
@@ -99,12 +100,17 @@ def _with_delay(asked: Asked, delay: Delay | None) -> Asked:
     return Asked(asked.room_id, asked.slot_id, asked.device_id, asked.member_id, asked.claimed_user_id, delay)
 
 
+def whole_delay(document: Mapping[str, Any]) -> Delay | None:
+    """The delay that a request hands over, both of its parts, or none. Raises `CallerError`."""
+    return _whole(_delay(document))
+
+
 def _delay(document: Mapping[str, Any]) -> tuple[str, float]:
     """Id and seconds; `delay_cs_api_url` beside them is never looked at: we call no address that a client names."""
     milliseconds = document.get("delay_timeout") or 0
     if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
         raise _unreadable()
-    return _text(document, "delay_id", SECRET_LIMIT), min(max(milliseconds, 0), LONGEST_DELAY * 1000) / 1000
+    return text_in(document, "delay_id", SECRET_LIMIT), min(max(milliseconds, 0), LONGEST_DELAY * 1000) / 1000
 
 
 def _whole(delay: tuple[str, float]) -> Delay | None:
@@ -113,16 +119,16 @@ def _whole(delay: tuple[str, float]) -> Delay | None:
     if bool(delay_id) != (timeout > 0):
         raise _missing_delay()
     if delay_id in (".", ".."):  # steps in a path, whichever way they are written there
-        raise _bad("`delay_id` is no id")
+        raise bad("`delay_id` is no id")
     return Delay(delay_id, timeout) if delay_id else None
 
 
 def _openid(token: Mapping[str, Any]) -> OpenIdToken | None:
-    server_name, access_token = _text(token, "matrix_server_name"), _text(token, "access_token", SECRET_LIMIT)
+    server_name, access_token = text_in(token, "matrix_server_name"), text_in(token, "access_token", SECRET_LIMIT)
     return OpenIdToken(server_name, access_token) if server_name and access_token else None
 
 
-def _document(body: bytes) -> Mapping[str, Any]:
+def document_of(body: bytes) -> Mapping[str, Any]:
     """Fields that we don't know are left alone: clients get new ones before we do."""
     try:
         document = json.loads(body)
@@ -133,7 +139,7 @@ def _document(body: bytes) -> Mapping[str, Any]:
     return document
 
 
-def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def object_in(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = document.get(name)
     if value is None:
         return {}
@@ -142,7 +148,7 @@ def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def _text(document: Mapping[str, Any], name: str, limit: int = TEXT_LIMIT) -> str:
+def text_in(document: Mapping[str, Any], name: str, limit: int = TEXT_LIMIT) -> str:
     """The text, or nothing where there is none; what can't be stored or is too long is refused."""
     value = document.get(name)
     if value is None:
@@ -150,7 +156,7 @@ def _text(document: Mapping[str, Any], name: str, limit: int = TEXT_LIMIT) -> st
     if not isinstance(value, str):
         raise _unreadable()
     if len(value) > limit or "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise _bad(f"`{name}` is longer than {limit} characters, or no text")
+        raise bad(f"`{name}` is longer than {limit} characters, or no text")
     return value
 
 
@@ -158,9 +164,9 @@ def _unreadable() -> CallerError:
     return CallerError("M_NOT_JSON", "Error reading request")
 
 
-def _bad(sentence: str) -> CallerError:
+def bad(sentence: str) -> CallerError:
     return CallerError("M_BAD_JSON", sentence)
 
 
 def _missing_delay() -> CallerError:
-    return _bad("The request body is missing `delay_id` or `delay_timeout`")
+    return bad("The request body is missing `delay_id` or `delay_timeout`")

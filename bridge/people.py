@@ -71,6 +71,11 @@ def hashed_identity(user_id: UserId, device_id: str, member_id: str) -> str:
     return _digest(user_id, device_id, member_id)
 
 
+def proxied_identity(user_id: UserId, member_id: str) -> str:
+    """The identity of clients that ask through their homeserver, which names no device."""
+    return _digest(user_id, member_id)
+
+
 def _digest(*parts: str) -> str:
     """JSON as JavaScript writes it: compact, with other scripts' letters as they are."""
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)

@@ -29,6 +29,7 @@ from bridge.consent_store import ConsentStore
 from bridge.entrance import Entrance
 from bridge.files import Folders, master_key, open_journals
 from bridge.focus import Focus
+from bridge.focus_proxy import FocusProxy
 from bridge.forgetting import Forgetting
 from bridge.homeserver_admin import HomeserverAdmin
 from bridge.homeserver_commands import HomeserverCommands, confirmation_key
@@ -208,6 +209,7 @@ class BridgeService:
         self.focus = Focus(
             settings, questions, openid, homeservers, meetings, store, self.listener, self._leaves, apis, clock, ready
         )
+        self.focus_proxy = FocusProxy(settings, matrix, self.focus, homeservers)
         self.conference = Conference(
             self.entrance, store, self.captures, forgetting, moderation, clock, settings.focus_url
         )

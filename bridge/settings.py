@@ -71,6 +71,13 @@ class FocusSettings(_Section):
         "homeserver is not asked or does not know (`appservice.membership`)",
     )
 
+    homeserver_proxy: bool = Field(
+        default=False,
+        description="Answer clients through their homeserver, too (MSC4195, MSC4512; experimental): Synapse needs "
+        "msc4512_enabled and the registration written anew",
+    )
+    hs_token: SecretStr | None = Field(default=None, description="With which the homeserver proves itself then")
+
     @property
     def given_apis(self) -> tuple[ClientApi, ...]:
         """Every one whose address the settings know."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -51,7 +52,7 @@ def init(
     language: Annotated[str, typer.Option(help="Language of the bot: fr, de or en.")] = "fr",
 ) -> None:
     """Write a working settings file with fresh secrets, and say what comes next."""
-    from palabre.initialise import InitialFacts, write_settings
+    from palabre.initialise import InitialFacts, homeserver_lines, write_settings
 
     facts = InitialFacts(server_name, homeserver_url, public_url, data_directory, tuple(advertise or ()), language)
     try:
@@ -63,8 +64,10 @@ def init(
     typer.echo(f"Wrote {config} (readable by you alone: it holds the secrets).\n\nNext:")
     typer.echo(f"  1. palabre registration --config {config} --output registration.yaml")
     typer.echo("     and name that file under app_service_config_files in the homeserver's configuration.")
-    typer.echo(f"  2. palabre serve --config {config}")
-    typer.echo(f"  3. palabre doctor --config {config}")
+    typer.echo("  2. For calls from Element, Element X and Tchap, add to homeserver.yaml (docs/matrix-calls.md):\n")
+    typer.echo(textwrap.indent(homeserver_lines(public_url), " " * 7))
+    typer.echo(f"  3. palabre serve --config {config}")
+    typer.echo(f"  4. palabre doctor --config {config}")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from bridge.settings import FOCUS_PATH
 from palabre.settings import Settings, SettingsError, explain
 
 SECRET_BYTES = 32  # 256 bits
@@ -59,6 +60,18 @@ def write_settings(path: Path, facts: InitialFacts) -> None:
     """Raises `FileExistsError` rather than overwrite secrets."""
     text = yaml.safe_dump(initial_document(facts), sort_keys=False, allow_unicode=True)
     write_private(path, "# Settings of Palabre. This file holds secrets.\n" + text, replace=False)
+
+
+def homeserver_lines(public_url: str) -> str:
+    """For `homeserver.yaml` of Synapse: what makes the call buttons of Matrix clients find this focus."""
+    transport = {"type": "livekit", "livekit_service_url": f"{public_url.rstrip('/')}{FOCUS_PATH}"}
+    lines = {
+        "matrix_rtc": {"transports": [dict(transport)]},
+        "experimental_features": {"msc4143_enabled": True, "msc4222_enabled": True},
+        "max_event_delay_duration": "24h",
+        "extra_well_known_client_content": {"org.matrix.msc4143.rtc_foci": [dict(transport)]},
+    }
+    return yaml.safe_dump(lines, sort_keys=False)
 
 
 def write_private(path: Path, text: str, *, replace: bool) -> None:

@@ -77,6 +77,7 @@ def appservice_settings(settings: Settings) -> AppserviceSettings:
             "hs_token": settings.secrets.hs_token,
             "secret": derived_key(settings, "appservice"),
             "language": settings.language,
+            "focus_proxy": merged({"focus": {}}, settings.bridge)["focus"].get("homeserver_proxy", False),
         },
         settings.appservice,
     )
@@ -141,7 +142,10 @@ def bridge_settings(settings: Settings) -> BridgeSettings:
             "language": settings.language,
             "alias_prefix": matrix.prefix,
             "command_prefix": matrix.command_prefix,
-            "focus": {"homeserver": {"name": settings.server_name, "url": str(settings.homeserver_url)}},
+            "focus": {
+                "homeserver": {"name": settings.server_name, "url": str(settings.homeserver_url)},
+                "hs_token": settings.secrets.hs_token,
+            },
             "admin_rooms": matrix.admin_rooms,
             "openid": {"servers": [{"name": settings.server_name, "url": str(settings.homeserver_url)}]},
             "transcript": _speech_section(settings),

@@ -8,6 +8,7 @@ from bridge.service import BridgeService
 from palabre.base.clock import Clock
 from web.api import Api
 from web.focus import FocusRoutes
+from web.focus_proxy import FocusProxyRoutes
 from web.pages import Pages
 from web.settings import WebSettings
 
@@ -24,4 +25,5 @@ def mount(
     api = Api(settings, bridge, clock, dev=dev, version=version)
     api.add_routes(root.router)
     FocusRoutes(settings, bridge.focus, clock).add_routes(root.router)
+    FocusProxyRoutes(bridge.focus_proxy, clock).add_routes(root.router)
     Pages(settings, bridge.settings.livekit.url, api.config).add_routes(root.router)

@@ -97,21 +97,29 @@ class FocusRoutes:
         return serve
 
     async def _post(self, request: web.Request, answer: Answer) -> web.Response:
-        try:
+        async def counted() -> Mapping[str, Any]:
             self._addresses.take(self._address(request), self._clock.monotonic())
-            return _json(200, await answer(await _body(request)))
-        except CallerError as refusal:
-            log.info("refused", code=refusal.code)
-            return refused(refusal)
-        except Exception:  # ours: logged with a reference, told as such
-            reference = secrets.token_hex(4)
-            log.exception("request failed", reference=reference)
-            sentence = f"Something went wrong on the focus's side (reference {reference})"
-            return _json(500, {"errcode": "M_UNKNOWN", "error": sentence})
+            return await answer(await read_body(request))
+
+        return await answer_json(counted)
 
     def _address(self, request: web.Request) -> str:
         forwarded = request.headers.get("X-Forwarded-For", "")
         return caller_address(request.remote or "", forwarded, self._settings.trusted_proxies)
+
+
+async def answer_json(answer: Callable[[], Awaitable[Mapping[str, Any]]]) -> web.Response:
+    """What `answer` returns, or the refusal that it raises, in Matrix's form."""
+    try:
+        return _json(200, await answer())
+    except CallerError as refusal:
+        log.info("refused", code=refusal.code)
+        return refused(refusal)
+    except Exception:  # ours: logged with a reference, told as such
+        reference = secrets.token_hex(4)
+        log.exception("request failed", reference=reference)
+        sentence = f"Something went wrong on the focus's side (reference {reference})"
+        return _json(500, {"errcode": "M_UNKNOWN", "error": sentence})
 
 
 def refused(refusal: CallerError) -> web.Response:
@@ -125,7 +133,7 @@ def refused(refusal: CallerError) -> web.Response:
     return _json(status, answer, headers)
 
 
-async def _body(request: web.Request) -> bytes:
+async def read_body(request: web.Request) -> bytes:
     """Whatever its content type: a client's first, empty question has none. Raises `CallerError`."""
     body = bytearray()
     async for chunk in request.content.iter_chunked(4096):

@@ -103,6 +103,8 @@ class FakeMatrix:
         self.sent: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
         self.reactions: dict[str, tuple[EventId, str]] = {}
+        self.federated: list[tuple[str, str, dict[str, Any]]] = []  # what other homeservers were asked
+        self.federation_answer: tuple[int, Any] = (200, {"jwt": "theirs", "url": "wss://theirs"})
         self.refuse: dict[str, CallerError] = {}  # method name -> what it raises
         self.limit = 50_000_000
         self.asked: list[UserId] = []  # about whom the homeserver was asked, in rooms that the bot is not in
@@ -156,6 +158,11 @@ class FakeMatrix:
 
     async def rtc_members(self, room_id: RoomId) -> tuple[RtcMember, ...]:
         return tuple(self.rooms[room_id].rtc) if room_id in self.rooms else ()
+
+    async def federation_post(self, server_name: str, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        self._may("federation_post")
+        self.federated.append((server_name, path, dict(body)))
+        return self.federation_answer
 
     async def members(self, room_id: RoomId) -> dict[UserId, str]:
         return dict(self.rooms[room_id].members)

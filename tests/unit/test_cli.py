@@ -1,6 +1,7 @@
 """The command line writes working files, keeps secrets to itself and says what to do next."""
 
 import stat
+import textwrap
 from pathlib import Path
 
 import yaml
@@ -41,6 +42,16 @@ def test_init_writes_settings_that_load_without_dev_and_that_only_their_owner_re
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
     settings = load(config, dev=False)
     assert settings.server_name == "example.org"
+
+
+def test_init_says_what_makes_call_buttons_find_the_focus(tmp_path: Path) -> None:
+    facts = ["init", *FACTS, "--config", str(tmp_path / "palabre.yaml"), "--data-directory", str(tmp_path / "data")]
+    _, output = run(*facts)
+    start, end = output.index("matrix_rtc:"), output.index("  3. palabre serve")
+    lines = yaml.safe_load(textwrap.dedent(" " * 7 + output[start:end]))
+    (transport,) = lines["matrix_rtc"]["transports"]
+    assert transport["livekit_service_url"].endswith("/livekit/jwt")
+    assert lines["extra_well_known_client_content"]["org.matrix.msc4143.rtc_foci"] == [transport]
 
 
 def test_init_does_not_overwrite_secrets(tmp_path: Path) -> None:
