@@ -74,7 +74,7 @@ class Deployment:
                 *("-m", "palabre.cli", "serve", "--dev", "--config", str(config)),
                 stdout=output,
                 stderr=output,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environment},
+                env={**_environment(), "PYTHONUNBUFFERED": "1", **self.environment},
             )
         if wait:
             await self.ready()
@@ -114,6 +114,11 @@ class Deployment:
 
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:]) if self.log.exists() else ""
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without what is set for the tests: `palabre serve` refuses what it doesn't know."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PALABRE_")}
 
 
 def make_deployment(homeserver: Homeserver, slot: AppserviceSlot, folder: Path) -> Deployment:

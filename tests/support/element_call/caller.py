@@ -121,14 +121,6 @@ class Caller:
         await numbered.shows(self.frame, *people, patience=patience)
         await numbered.plays(self.frame, *people, patience=patience)
 
-    async def misses(self, other: Caller, patience: float = START_PATIENCE) -> None:
-        """Their picture stands still here, or is gone."""
-
-        async def still() -> bool:
-            return other.number not in await numbered.moving(self.frame)
-
-        await until(still, f"{self.name} sees {other.name} no more", patience)
-
     async def alone(self, patience: float = START_PATIENCE) -> None:
         """Nobody else is in the call as shown here, not even as somebody whose media are missing.
 

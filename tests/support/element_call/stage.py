@@ -84,6 +84,7 @@ class Stage:
         trusted = self._authorities([home.homeserver for home in made]) if servers > 1 else None
         for home in made:
             if home.palabre is not None:
+                self._acquaint(home.palabre, [other for other in made if other is not home])
                 if trusted is not None:
                     home.palabre.environment["SSL_CERT_FILE"] = str(trusted)
                 await home.palabre.start()
@@ -150,6 +151,12 @@ class Stage:
             with suppress(Error):
                 await caller.browser.close()
             await caller.browser.kill()
+
+    def _acquaint(self, palabre: Deployment, others: list[Home]) -> None:
+        """Settings for calls with people of other servers."""
+        palabre.settings["appservice"]["invited_by"] = [other.server_name for other in others]
+        apis = [{"name": other.server_name, "url": other.homeserver.url} for other in others]
+        palabre.settings["bridge"]["focus"] = {"client_apis": apis}
 
     def _authorities(self, homeservers: list[Homeserver]) -> Path:
         """The certificates of all homeservers, as the authorities that each Palabre trusts."""
