@@ -268,6 +268,9 @@ class Bot:
             room_id, body, key=key, html=html, thread=thread, reply_to=reply_to, extra=extra
         )
 
+    async def send_event(self, room_id: RoomId, event_type: str, content: dict[str, Any], *, key: str) -> EventId:
+        return await self._sender.send(room_id, event_type, content, key=key)
+
     async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None:
         await self._sender.react(room_id, event_id, emoji, key=key)
 

@@ -103,6 +103,29 @@ def _user(words: list[str]) -> tuple[str, ...]:
     return (words[0],)
 
 
+def _ring(words: list[str]) -> tuple[str, ...]:
+    """`off`, `notify` or `ring`, or `quiet` with hours or `off`; hours come out as 20:00-07:30."""
+    if not words:
+        return ()
+    first, *rest = (word.lower() for word in words)
+    if first in RINGS:
+        return (first,)
+    if first != "quiet" or not rest:
+        raise CommandError("bot.usage")
+    if rest[0] == "off":
+        return ("quiet", "off")
+    found = _HOURS.fullmatch("".join(rest))
+    if found is None:
+        raise CommandError("bot.usage")
+    hours = [int(number or 0) for number in found.groups()]
+    if max(hours[0], hours[2]) > 23 or max(hours[1], hours[3]) > 59:
+        raise CommandError("bot.usage")
+    return ("quiet", "{:02}:{:02}-{:02}:{:02}".format(*hours))
+
+
+RINGS = ("off", "notify", "ring")
+_HOURS = re.compile(r"(\d{1,2})[:h]?(\d{2})?[-–—](\d{1,2})[:h]?(\d{2})?")  # 20:00-07:30, 20h-7h30, 20–7
+
 HELP = "help"
 KINDS = ("recording", "transcription")
 CATALOGUE: dict[str, Spec] = {
@@ -112,6 +135,7 @@ CATALOGUE: dict[str, Spec] = {
         Spec("call", _optional_title),
         Spec("meeting", _title_and_users),
         Spec("encryption", _encryption),
+        Spec("ring", _ring),
         Spec("record", _nothing),
         Spec("transcribe", _nothing),
         Spec("stop", _nothing),

@@ -21,7 +21,7 @@ from appservice.federation.homeservers import Homeservers
 from appservice.federation.names import server_of
 from appservice.rooms import Rooms
 from appservice.roomstore import MEMBER, RoomStore
-from appservice.rtc.levels import POWER_LEVELS
+from appservice.rtc.levels import DECLINE_TYPES, NOTIFICATION_TYPES, POWER_LEVELS
 from appservice.rtc.members import STICKY_TYPES
 from appservice.rtc.permissions import CallPermissions
 from appservice.rtc.roster import Roster
@@ -32,6 +32,7 @@ from appservice.seams import (
     CommandHandler,
     ConsentEvent,
     MembershipChange,
+    RingSignal,
     RoomChange,
     SendingDevice,
 )
@@ -45,6 +46,7 @@ from palabre.base.words import say, say_error
 
 DONE, REFUSED, WORKING = "✅", "❌", "👀"
 CHANGES = {POWER_LEVELS: Change.POWER, SERVER_ACL: Change.ACL, ACCESS_RULES: Change.ACCESS_RULE}
+MESSAGES = frozenset({"m.room.message", "m.room.encrypted", CONSENT, *NOTIFICATION_TYPES, *DECLINE_TYPES})
 QUIET_SECONDS = 1.0  # a command that takes longer is acknowledged meanwhile
 
 log = structlog.get_logger("matrix")
@@ -98,9 +100,7 @@ class Dispatch:
             return False
         if event.type in STICKY_TYPES:
             return True
-        return event.type in ("m.room.message", "m.room.encrypted", CONSENT) and not self._settings.owns_user(
-            event.sender
-        )
+        return event.type in MESSAGES and not self._settings.owns_user(event.sender)
 
     async def take_message(self, event: RoomEvent) -> None:
         """Raises `MissingKeyError`, `UndecryptableError`, `CallerError`."""
@@ -115,6 +115,8 @@ class Dispatch:
             await self._roster.take_sticky(event, said.type, said.content)
         elif said.type == "m.room.message":
             await self._take_text(said)
+        elif said.type in (*NOTIFICATION_TYPES, *DECLINE_TYPES) and await self._is_joined(event):
+            await self.handler.ring_signal(_ring_signal(said))
         elif said.type == CONSENT and await self._is_joined(event):
             await self._take_consent(said)
 
@@ -357,6 +359,19 @@ class Dispatch:
 
     async def _react(self, event: RoomEvent, emoji: str) -> None:
         await self._sender.react(event.room_id, event.event_id, emoji, key=_key(event, emoji))
+
+
+def _ring_signal(said: Said) -> RingSignal:
+    event = said.event
+    about = as_id(as_object(said.content.get("m.relates_to")).get("event_id"), "$")
+    return RingSignal(
+        sender=UserId(event.sender),
+        room_id=RoomId(event.room_id),
+        event_id=EventId(event.event_id),
+        rings=said.content.get("notification_type") == "ring",
+        declined=EventId(about) if said.type in DECLINE_TYPES else None,
+        sent_at=event.timestamp / 1000,
+    )
 
 
 def _key(event: RoomEvent, emoji: str) -> str:

@@ -71,6 +71,18 @@ class MembershipChange:
     previous: str
 
 
+@dataclass(frozen=True)
+class RingSignal:
+    """A member's client announced a call to the room (`org.matrix.msc4075.rtc.notification`), or declined one."""
+
+    sender: UserId
+    room_id: RoomId
+    event_id: EventId
+    rings: bool  # rather than only show that a call has begun
+    declined: EventId | None  # the notification that is declined
+    sent_at: float  # as in `Command`
+
+
 class Change(StrEnum):
     """What of a room has changed."""
 
@@ -99,6 +111,8 @@ class CommandHandler(Protocol):
     async def consent(self, event: ConsentEvent) -> None:
         """Store the answers. A `CallerError` becomes one clear sentence for its sender."""
         ...
+
+    async def ring_signal(self, signal: RingSignal) -> None: ...
 
     async def membership_changed(self, change: MembershipChange) -> None: ...
 
@@ -331,6 +345,10 @@ class MatrixPort(Protocol):
         extra: dict[str, Any] | None = None,
     ) -> EventId:
         """An `m.notice`, encrypted in encrypted rooms (or not sent at all). `extra` is merged into the content."""
+        ...
+
+    async def send_event(self, room_id: RoomId, event_type: str, content: dict[str, Any], *, key: str) -> EventId:
+        """Any message event, encrypted in encrypted rooms."""
         ...
 
     async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None: ...

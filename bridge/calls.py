@@ -71,6 +71,7 @@ class Calls:
         leaves: DelegatedLeaves,
         members: Callable[[RoomId], Awaitable[Collection[RtcMember]]],
         track_changed: Callable[[str, str, TrackFacts], None],
+        started: Callable[[Call, Person], None],
     ) -> None:
         self._leaves = leaves
         self._members = members  # who announces in a room to be in its call
@@ -88,6 +89,7 @@ class Calls:
         # Told at once, out of order with the rest.
         self._arrived = arrived
         self._track_changed = track_changed
+        self._started = started  # told once of every call, with who began it
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
 
     async def open(self, meeting: Meeting, mode: str) -> Call:
@@ -194,9 +196,12 @@ class Calls:
     async def _came(self, call: Call, person: Person, identity: str, at: float) -> None:
         """Somebody is there: the first one starts the call."""
         async with transaction(self._database):
-            if await self._calls.start(call.id, at):
+            starts = await self._calls.start(call.id, at)
+            if starts:
                 await self._post_start(await self._meetings.get(call.meeting), call)
         self._poster.wake()
+        if starts:
+            self._started(call, person)
         await self._observer.joined(call, person, identity)
 
     async def _left(self, room: str, identity: str, reason: str, at: float) -> None:

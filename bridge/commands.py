@@ -17,6 +17,7 @@ from appservice.seams import (
     MatrixPort,
     MeetingRoomSpec,
     MembershipChange,
+    RingSignal,
     RoomChange,
     RoomView,
     Widget,
@@ -35,6 +36,7 @@ from bridge.meetings import Meeting, MeetingStore, clean_title
 from bridge.moderation import Moderation
 from bridge.modes import MODE_AUTO, MODE_END_TO_END, MODE_SERVER, ROOM_MODES
 from bridge.people import Person, matrix_person
+from bridge.ringing import Ringing
 from bridge.room_watch import RoomWatch
 from bridge.settings import BridgeSettings
 from palabre.base.clock import Clock
@@ -66,6 +68,7 @@ class Commands:
         captures: Captures,
         consents: ConsentCommands,
         moderation: Moderation,
+        ringing: Ringing,
         done: CommandLog,
         homeserver_commands: HomeserverCommands,
         ready: Callable[[], Awaitable[object]],
@@ -80,6 +83,7 @@ class Commands:
         self._listener = listener
         self._captures = captures
         self._moderation = moderation
+        self._ringing = ringing
         self._log = done
         self._ready = ready
         self._clock = clock
@@ -88,6 +92,7 @@ class Commands:
             "call": self._call,
             "meeting": self._meeting,
             "encryption": self._encryption,
+            "ring": ringing.command,
             "record": self._record,
             "transcribe": self._transcribe,
             "stop": self._stop,
@@ -123,6 +128,10 @@ class Commands:
         if change.what is Change.RTC:
             self._listener.announced(change.room_id)
         await self._watch.room_changed(change)
+
+    async def ring_signal(self, signal: RingSignal) -> None:
+        await self._ready()
+        await self._ringing.signal(signal)
 
     # The commands.
 

@@ -195,6 +195,33 @@ async def _version_8(connection: Connection, _scheme: Scheme) -> None:
     )
 
 
+_RINGING = (
+    """CREATE TABLE bridge_ring_room (
+        room_id TEXT PRIMARY KEY,
+        policy  TEXT,                  -- off, notify, ring; null: as the settings say
+        quiet   TEXT                   -- 20:00-07:30, or off; null: as the settings say
+    )""",
+    """CREATE TABLE bridge_ring (
+        event_id TEXT PRIMARY KEY,     -- the notification: of the bot, or of somebody's client
+        room_id  TEXT NOT NULL,
+        caller   TEXT NOT NULL,
+        policy   TEXT NOT NULL,
+        at       DOUBLE PRECISION NOT NULL
+    )""",
+    "CREATE INDEX bridge_ring_room_at ON bridge_ring (room_id, at)",
+    """CREATE TABLE bridge_ring_decline (
+        call   TEXT NOT NULL REFERENCES bridge_call (id) ON DELETE CASCADE,
+        person TEXT NOT NULL,
+        PRIMARY KEY (call, person)
+    )""",
+)
+
+
+async def _version_9(connection: Connection, _scheme: Scheme) -> None:
+    for statement in _RINGING:
+        await connection.execute(statement)
+
+
 upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")
 upgrade_table.register(_version_2, description="The encryption of a call, and how a session was proved")
 upgrade_table.register(_version_3, description="By which event and device a consent was given")
@@ -203,3 +230,4 @@ upgrade_table.register(_version_5, description="What people have asked to be tak
 upgrade_table.register(_version_6, description="Leaves that clients delegate")
 upgrade_table.register(_version_7, description="People in a call whose media go to another relay")
 upgrade_table.register(_version_8, description="Removals from calls by moderators")
+upgrade_table.register(_version_9, description="Ringing: what rooms want, notifications, declines")

@@ -47,6 +47,8 @@ from bridge.recorder import Recorder
 from bridge.recorder_link import OpenLink, RecorderLink
 from bridge.relay_view import RelayPresence
 from bridge.removal_store import RemovalStore
+from bridge.ring_store import RingStore
+from bridge.ringing import Ringing
 from bridge.room_questions import RoomQuestions
 from bridge.room_watch import RoomWatch
 from bridge.sessions import SessionStore
@@ -154,6 +156,7 @@ class BridgeService:
         )
         self._leaves = DelegatedLeaves(LeaveStore(database), federation.http, clock, tasks)
         moderation = Moderation(database, questions, store, posts, self._poster, relay, settings.policy, clock)
+        ringing = Ringing(settings, matrix, meetings, store, posts, self._poster, RingStore(database), clock, tasks)
         self.listener = Calls(
             database,
             meetings,
@@ -169,6 +172,7 @@ class BridgeService:
             leaves=self._leaves,
             members=matrix.rtc_members,
             track_changed=moderation.track_changed,
+            started=ringing.call_started,
         )
         self.relay_view = RelayPresence(settings.focus_url, meetings, store, relay)
         done = CommandLog(database, clock)
@@ -194,6 +198,7 @@ class BridgeService:
             self.captures,
             consent_commands,
             moderation,
+            ringing,
             done,
             admin,
             ready,

@@ -6,10 +6,12 @@ Durations are in seconds unless the name says days.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from bridge.ringing_rules import QuietHours
 from media.speech.settings import SpeechSettings
 
 CLAIMS_TTL = 600.0  # LiveKit's own default for tokens that clients refresh: ten minutes to join, the relay renews it
@@ -82,6 +84,27 @@ class FocusSettings(_Section):
     def given_apis(self) -> tuple[ClientApi, ...]:
         """Every one whose address the settings know."""
         return self.client_apis if self.homeserver is None else (self.homeserver, *self.client_apis)
+
+
+class RingSettings(_Section):
+    """What happens in a room when a call starts there; rooms choose for themselves with `!palabre ring`."""
+
+    policy: Literal["off", "notify", "ring"] = "notify"
+    group_limit: int = Field(default=20, ge=2, le=200, description="Larger rooms are notified, never rung")
+    quiet_hours: str = Field(
+        default="", description="`20:00-07:30`: nobody is notified or rung then; a room can have its own"
+    )
+    time_zone: str = Field(default="Europe/Paris", description="Of the quiet hours")
+
+    @model_validator(mode="after")
+    def _hours_and_zone_exist(self) -> Self:
+        if self.quiet_hours:
+            QuietHours.parse(self.quiet_hours)
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"time_zone: this system knows no {self.time_zone}") from None
+        return self
 
 
 class RoomPolicy(_Section):
@@ -161,6 +184,7 @@ class BridgeSettings(_Section):
     openid: OpenIdSettings = OpenIdSettings()
     focus: FocusSettings = FocusSettings()
     policy: RoomPolicy = RoomPolicy()
+    ring: RingSettings = RingSettings()
     recording: RecordingSettings = RecordingSettings()
     transcript: SpeechSettings = SpeechSettings()
 

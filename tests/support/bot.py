@@ -19,7 +19,7 @@ from appservice.bot import Bot
 from appservice.federation.homeservers import Homeservers
 from appservice.federation.settings import HomeserverSettings
 from appservice.schema import upgrade_table
-from appservice.seams import Command, ConsentEvent, MembershipChange, RelayView, RoomChange
+from appservice.seams import Command, ConsentEvent, MembershipChange, RelayView, RingSignal, RoomChange
 from appservice.settings import AppserviceSettings
 from palabre.base.clock import SystemClock
 from palabre.base.database import open_database
@@ -35,6 +35,7 @@ class NotingHandler:
     commands: list[Command] = field(default_factory=list)
     changes: list[MembershipChange] = field(default_factory=list)
     consents: list[ConsentEvent] = field(default_factory=list)
+    rings: list[RingSignal] = field(default_factory=list)
     room_changes: list[RoomChange] = field(default_factory=list)
     refuse: CallerError | None = None
     bot: Bot | None = None
@@ -55,6 +56,9 @@ class NotingHandler:
 
     async def membership_changed(self, change: MembershipChange) -> None:
         self.changes.append(change)
+
+    async def ring_signal(self, signal: RingSignal) -> None:
+        self.rings.append(signal)
 
     async def room_changed(self, change: RoomChange) -> None:
         self.room_changes.append(change)

@@ -101,6 +101,7 @@ class FakeMatrix:
         self.rooms: dict[RoomId, FakeRoom] = {ROOM: FakeRoom()}
         self.aliases: dict[str, RoomId] = {}
         self.sent: dict[str, dict[str, Any]] = {}
+        self.events: dict[str, tuple[RoomId, str, dict[str, Any]]] = {}
         self.files: dict[str, bytes] = {}
         self.reactions: dict[str, tuple[EventId, str]] = {}
         self.federated: list[tuple[str, str, dict[str, Any]]] = []  # what other homeservers were asked
@@ -197,6 +198,11 @@ class FakeMatrix:
         if not self.rooms[room_id].bot_joined:
             raise CallerError("not_in_room", "The bot is not in that room.", status=409)
         self.sent.setdefault(key, {"room": room_id, "body": body, "thread": thread, "extra": extra})
+        return EventId(f"${key}")
+
+    async def send_event(self, room_id: RoomId, event_type: str, content: dict[str, Any], *, key: str) -> EventId:
+        self._may("send_event")
+        self.events.setdefault(key, (room_id, event_type, content))
         return EventId(f"${key}")
 
     async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None:

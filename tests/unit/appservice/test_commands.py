@@ -95,3 +95,24 @@ def test_any_text_is_words_or_a_refusal(text: str) -> None:
     except CommandError:
         return
     assert "".join("".join(words).split()) in "".join(text.split()) or any(mark in text for mark in '"“”«»„')
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        ("", ()),
+        ("RING", ("ring",)),
+        ("quiet 20h-7h30", ("quiet", "20:00-07:30")),
+        ("quiet 20:00 – 7", ("quiet", "20:00-07:00")),
+        ("quiet off", ("quiet", "off")),
+    ],
+)
+def test_what_a_room_wants_of_ringing_is_read_as_people_write_it(words: str, arguments: tuple[str, ...]) -> None:
+    assert parse(f"!palabre ring {words}", "", "!palabre").arguments == arguments
+
+
+@pytest.mark.parametrize("words", ["loudly", "quiet", "quiet tonight", "quiet 25:00-07:00", "quiet 20:00-07:61"])
+def test_hours_that_are_none_are_explained(words: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        parse(f"!palabre ring {words}", "", "!palabre")
+    assert caught.value.key == "bot.usage"
