@@ -43,12 +43,18 @@ def registration(settings: AppserviceSettings) -> dict[str, Any]:
         "io.element.msc4190": True,
     }
     if settings.focus_proxy:
-        # https://github.com/matrix-org/matrix-spec-proposals/pull/4512: what clients ask of the focus comes here.
-        document["io.element.msc4512.proxy_prefix"] = "rtc/livekit"
-        document["io.element.msc4512.proxy_url"] = str(settings.listen_url).rstrip("/")
+        document |= proxy_registration(str(settings.listen_url))
     if settings.membership == "msc4502":
         document["io.element.msc4502.scopes"] = [MEMBERSHIP_SCOPE]
     return document
+
+
+def proxy_registration(listen_url: str) -> dict[str, str]:
+    """https://github.com/matrix-org/matrix-spec-proposals/pull/4512: what clients ask of the focus comes here."""
+    return {
+        "io.element.msc4512.proxy_prefix": "rtc/livekit",
+        "io.element.msc4512.proxy_url": listen_url.rstrip("/"),
+    }
 
 
 def registration_yaml(settings: AppserviceSettings) -> str:

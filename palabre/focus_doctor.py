@@ -29,6 +29,8 @@ from palabre.packages import appservice_settings, bridge_settings, homeserver_se
 from palabre.settings import Settings
 
 DELAYED_EVENTS = "org.matrix.msc4140.delayed_events"
+PASSED_ON = "/_matrix/client/unstable/io.element.msc4195/rtc/livekit/get_token"
+FEDERATION_PROXY = "/_matrix/client/unstable/io.element.msc4512/appservice/fed_proxy"
 STATE_AFTER = "org.matrix.msc4222"
 MANAGED_AT_ONCE = 8  # requests about delayed events: Synapse's default lets five through, a call of eight needs more
 ORIGIN = {"Origin": "https://call.element.io"}
@@ -92,6 +94,7 @@ class FocusDoctor:
         transports = await self._matrix_get(TRANSPORTS_PATH)
         listed = _document(transports).get("rtc_transports")
         longest = await self._longest_delay()
+        proxied = self._matrix.focus_proxy
         summary = await self._matrix_get(
             f"/_matrix/client/v1/room_summary/{quote('!none:' + self._matrix.server_name)}"
         )
@@ -104,7 +107,16 @@ class FocusDoctor:
             rate_limited=await self._rate_limited() if longest else None,
             ping=await self._pinged(),
             membership=(await probe(self._matrix)).status == 200 if self._matrix.membership == "msc4502" else None,
+            proxy=await self._takes_part(FEDERATION_PROXY) if proxied else None,
+            proxy_registered=bool(await self._takes_part(PASSED_ON)) if proxied else False,
         )
+
+    async def _takes_part(self, path: str) -> bool | None:
+        """Whether the homeserver, or who it passes the question on to, knows that path. None: it did not say."""
+        answer = await self._matrix_ask("POST", path, {})
+        if answer.status in (0, 401):
+            return None
+        return _document(answer).get("errcode") != "M_UNRECOGNIZED"
 
     async def _pinged(self) -> tuple[int, str]:
         try:
@@ -146,8 +158,11 @@ class FocusDoctor:
         return await self._matrix_get(path + user)
 
     async def _matrix_get(self, path: str) -> Answer:
+        return await self._matrix_ask("GET", path)
+
+    async def _matrix_ask(self, method: str, path: str, body: Any = None) -> Answer:
         token = {"Authorization": f"Bearer {self._matrix.as_token.get_secret_value()}"}
-        return await self._ask("GET", f"{self._matrix.base_url}{path}", token)
+        return await self._ask(method, f"{self._matrix.base_url}{path}", token, body)
 
     async def _ask(self, method: str, url: str, headers: dict[str, str], body: Any = None) -> Answer:
         """An address of the settings. Status 0: no answer."""

@@ -10,7 +10,10 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import yaml
+
 from appservice.federation.survey import Survey
+from appservice.registration import proxy_registration
 from palabre.base.words import say
 
 CLOCK_LIMIT = 30.0  # seconds: LiveKit tokens are given this much leeway
@@ -18,6 +21,20 @@ CLOCK_LIMIT = 30.0  # seconds: LiveKit tokens are given this much leeway
 DELAY_NEEDED = 3600 * 1000  # milliseconds
 CERTIFICATE_WARNING = 14 * 86_400.0  # seconds: renewal is late by then
 UNRECOGNIZED = (404, 405)
+# What errors say, in English, to the keys that say it in every language; whatever else is shown as it is.
+REASONS = {
+    "no server has that name": "unknown_name",
+    "the server could not be reached": "unreachable",
+    "the server took too long to answer": "timeout",
+    "the server has no valid certificate for its name": "certificate",
+    "the server has another certificate than the one that was given": "another_certificate",
+    "the answer breaks HTTP": "broken",
+    "the domain says that it has no such server": "no_server",
+    "that is no server name": "no_server_name",
+    "it publishes its keys under another name": "other_name_of_keys",
+    "it does not publish the key of the list": "other_key",
+    "its keys are not signed with the key of the list": "unsigned_keys",
+}
 
 NGINX_CORS = "add_header Access-Control-Allow-Origin * always;"
 NGINX_UPGRADE = "proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection upgrade;"
@@ -37,6 +54,10 @@ def transports_yaml(focus_url: str) -> str:
 def foci_json(focus_url: str) -> str:
     entry = json.dumps([{"type": "livekit", "livekit_service_url": focus_url}])
     return f'"org.matrix.msc4143.rtc_foci": {entry}'
+
+
+def proxy_lines(appservice_url: str) -> str:
+    return yaml.safe_dump(proxy_registration(appservice_url), sort_keys=False).rstrip()
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,8 @@ class OwnSeen:
     rate_limited: bool | None = None
     ping: tuple[int, str] = (200, "")  # status and errcode
     membership: bool | None = None  # MSC4502 works; None: not asked for
+    proxy: bool | None = None  # MSC4512 is on; None: not asked for
+    proxy_registered: bool = False  # and what clients ask of the focus is passed on
 
 
 @dataclass(frozen=True)
@@ -97,26 +120,38 @@ def examine(facts: FocusFacts, language: str, now: float) -> list[FocusFinding]:
         _openid,
         _registration,
         _membership,
+        _proxy,
         _relay,
     ]
-    return [finding for part in parts for finding in part(facts, language, now)]
+    found = [finding for part in parts for finding in part(facts, language, now)]
+    if all(finding.ok for finding in found):
+        found.append(_finding("all", True, language, "all_well", server=facts.server))
+    return found
 
 
 def _finding(name: str, ok: bool, language: str, key: str, add: str = "", **params: str | int) -> FocusFinding:
     return FocusFinding(name, ok, say(language, f"focus.{key}", **params), add)
 
 
+def _why(language: str, reason: str) -> str:
+    return say(language, f"focus.why.{REASONS[reason]}") if reason in REASONS else reason
+
+
 def _reachable(facts: FocusFacts, language: str, _now: float) -> Iterator[FocusFinding]:
     survey = facts.survey
     if survey.problem:
-        yield _finding("federation", False, language, "unreachable", server=facts.server, why=survey.problem)
+        yield _finding(
+            "federation", False, language, "unreachable", server=facts.server, why=_why(language, survey.problem)
+        )
     elif survey.key_problem:
-        yield _finding("federation", False, language, "key", server=facts.server, why=survey.key_problem)
+        yield _finding(
+            "federation", False, language, "key", server=facts.server, why=_why(language, survey.key_problem)
+        )
     else:
         version = survey.version or "?"
         yield _finding("federation", True, language, "reachable", server=facts.server, version=version)
     if survey.outside and "certificate" not in survey.outside:
-        yield _finding("outside", True, language, "outside", server=facts.server, why=survey.outside)
+        yield _finding("outside", True, language, "outside", server=facts.server, why=_why(language, survey.outside))
 
 
 def _certificate(facts: FocusFacts, language: str, now: float) -> Iterator[FocusFinding]:
@@ -269,6 +304,19 @@ def _membership(facts: FocusFacts, language: str, _now: float) -> Iterator[Focus
         yield _finding(
             "MSC4502", own.membership, language, key, "" if own.membership else experimental("msc4502_enabled")
         )
+
+
+def _proxy(facts: FocusFacts, language: str, _now: float) -> Iterator[FocusFinding]:
+    """Where `bridge.focus.homeserver_proxy` asks for it."""
+    own = facts.own
+    if own is None or own.proxy is None:
+        return
+    if not own.proxy:
+        yield _finding("MSC4512", False, language, "proxy.off", experimental("msc4512_enabled", "msc4502_enabled"))
+    elif not own.proxy_registered:
+        yield _finding("MSC4512", False, language, "proxy.unregistered", proxy_lines(facts.appservice_url))
+    else:
+        yield _finding("MSC4512", True, language, "proxy.on")
 
 
 def _relay(facts: FocusFacts, language: str, _now: float) -> Iterator[FocusFinding]:

@@ -5,12 +5,15 @@ Palabre behind proxies that break it.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -20,9 +23,12 @@ from aiohttp import web
 from appservice.federation.opening import open_federation
 from appservice.registration import registration
 from appservice.schema import upgrade_table
+from appservice.settings import AppserviceSettings
 from palabre.base.clock import ManualClock, SystemClock
 from palabre.base.database import open_database
-from palabre.demo.homeserver import Homeserver, free_port
+from palabre.demo import certificates
+from palabre.demo.certificates import write_self_signed
+from palabre.demo.homeserver import Homeserver, HomeserverError, free_port
 from palabre.doctor import Doctor
 from palabre.focus_doctor import FocusDoctor
 from palabre.focus_findings import FocusFinding
@@ -31,14 +37,17 @@ from palabre.initialise import InitialFacts, initial_document
 from palabre.packages import appservice_settings, bridge_settings, homeserver_settings
 from palabre.settings import Settings
 from tests.support.deployment import Deployment
-from tests.support.internet import Internet, answering, internet, missing
+from tests.support.internet import Internet, Site, answering, internet, missing
+from tests.support.synapse import AppserviceSlot, make_slot
 
 NAME = "hs.example"
 Findings = dict[str, list[FocusFinding]]
-GOOD = {
+GOOD: dict[str, Any] = {
     "experimental_features": {"msc4143_enabled": True, "msc4222_enabled": True, "msc4354_enabled": True},
     "max_event_delay_duration": "24h",
 }
+
+PROXIED = {"openid": {"allow_private": True}, "focus": {"homeserver_proxy": True}}
 
 
 @pytest.fixture
@@ -72,6 +81,9 @@ class Place:
         await self.net.machine(NAME, site, 443)
         await self.net.machine(NAME, answering({"server": {"name": "Synapse", "version": "1"}}), 8448, **machine)
 
+    def bot_in_a_room(self) -> None:
+        bot_in_a_room(self.server, appservice_settings(self.settings))
+
     async def examine(self, name: str = "", language: str = "en", **changes: Any) -> Findings:
         settings = self.settings.model_copy(update=changes)
         matrix = appservice_settings(settings)
@@ -96,6 +108,15 @@ class Place:
             await pool.stop()
 
 
+def bot_in_a_room(server: Homeserver, matrix: AppserviceSettings) -> None:
+    """As its application service: the doctor sees MSC4222 in a room of the bot's."""
+    token = matrix.as_token.get_secret_value()
+    login = {"type": "m.login.application_service", "username": matrix.bot_localpart, "inhibit_login": True}
+    with suppress(HomeserverError):  # the service has made it
+        server.request("POST", "/_matrix/client/v3/register", login, token=token)
+    server.request("POST", f"/_matrix/client/v3/createRoom?user_id={quote(matrix.bot_user_id)}", {}, token=token)
+
+
 def foci(url: str) -> dict[str, Any]:
     return {"org.matrix.msc4143.rtc_foci": [{"type": "livekit", "livekit_service_url": url}]}
 
@@ -108,8 +129,8 @@ def added(found: Findings, name: str) -> str:
     return "\n".join(finding.add for finding in found[name] if not finding.ok)
 
 
-def document(place: Place) -> dict[str, Any]:
-    return registration(appservice_settings(place.settings))
+def document(place: Place, **changes: Any) -> dict[str, Any]:
+    return registration(appservice_settings(place.settings.model_copy(update=changes)))
 
 
 @pytest.fixture
@@ -137,33 +158,75 @@ async def proxy(target: str, *, websocket: bool = True, cors: bool = True) -> As
     """A reverse proxy as operators write them, with what they forget."""
 
     async def serve(request: web.Request) -> web.Response:
-        headers = {name: value for name, value in request.headers.items() if name != "Host"}
-        if not websocket:
-            headers = {name: value for name, value in headers.items() if name not in ("Upgrade", "Connection")}
-        body = await request.read()
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(request.method, target + request.path_qs, headers=headers, data=body) as answer,
-        ):
-            kept = {name: value for name, value in answer.headers.items() if name.startswith("Access-Control") and cors}
-            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+        return await passed_on(request, target, without=() if websocket else ("Upgrade", "Connection"), cors=cors)
 
+    port = free_port()
+    async with listening(serve, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+async def passed_on(
+    request: web.Request, target: str, *, without: tuple[str, ...] = (), cors: bool = True
+) -> web.Response:
+    headers = {name: value for name, value in request.headers.items() if name not in ("Host", *without)}
+    body = await request.read()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(request.method, target + request.path_qs, headers=headers, data=body) as answer,
+    ):
+        kept = {name: value for name, value in answer.headers.items() if name.startswith("Access-Control") and cors}
+        return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+
+
+@asynccontextmanager
+async def listening(site: Site, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", serve)
+    app.router.add_route("*", "/{path:.*}", site)
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def front(port: int, homeserver: str, palabre: str, files: tuple[Path, Path]) -> AsyncIterator[None]:
+    """Of a whole organisation: its well-known file, its homeserver and its Palabre at one name."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        if request.path == "/.well-known/matrix/client":
+            named = {"m.homeserver": {"base_url": f"https://localhost:{port}"}}
+            known = named | foci(f"https://localhost:{port}/livekit/jwt")
+            return web.json_response(known, headers={"Access-Control-Allow-Origin": "*"})
+        return await passed_on(request, homeserver if request.path.startswith("/_matrix/") else palabre)
+
+    write_self_signed("localhost", *files)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*files)
+    async with listening(serve, port, tls):
+        yield
+
+
+async def told(settings: dict[str, Any], folder: Path, **environment: str) -> tuple[int | None, str]:
+    """Exit status and output of the command."""
+    config = folder / "doctor.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "palabre.cli", "doctor", "--focus", "--dev", "--config", str(config)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=dict(os.environ) | environment,
+    )
+    output = (await process.communicate())[0].decode()
+    return process.returncode, output
 
 
 async def test_a_homeserver_where_nothing_was_done_is_told_all_of_it(make: Callable[..., Awaitable[Place]]) -> None:
     place = await make({"max_event_delay_duration": None, "experimental_features": {}}, registered=True)
     place.well_known = None
-    found = await place.examine()
+    found = await place.examine(bridge=PROXIED)
     said = faults(found)
     assert "status 404" in said["well-known"]
     assert f'"livekit_service_url": "{place.focus}"' in added(found, "well-known")
@@ -177,6 +240,12 @@ async def test_a_homeserver_where_nothing_was_done_is_told_all_of_it(make: Calla
     assert "does not answer" in said["relay"]  # nothing listens at public_url
     assert "matrix_2_0" in found["sticky events"][0].sentence
     assert "registration" not in said
+    assert "MSC4512" in said["MSC4512"]
+    assert yaml.safe_load(added(found, "MSC4512"))["experimental_features"] == {
+        "msc4512_enabled": True,
+        "msc4502_enabled": True,
+    }
+    assert "all" not in found
     place.well_known = {"m.homeserver": {"base_url": place.server.url}}
     assert "names no focus" in faults(await place.examine())["well-known"]
 
@@ -184,8 +253,11 @@ async def test_a_homeserver_where_nothing_was_done_is_told_all_of_it(make: Calla
 async def test_half_measures_are_each_named(make: Callable[..., Awaitable[Place]]) -> None:
     listeners = {"max_event_delay_duration": "30s", "experimental_features": {"msc4143_enabled": True}}
     place = await make(listeners | {"rc_delayed_event_mgmt": {"per_second": 1, "burst_count": 5}})
+    await asyncio.to_thread(place.bot_in_a_room)
     found = await place.examine()
     said = faults(found)
+    assert "MSC4222" in said["state after"]
+    assert yaml.safe_load(added(found, "state after")) == {"experimental_features": {"msc4222_enabled": True}}
     assert "knows none" in said["transports"]
     assert "30 s" in said["delayed events"]
     assert "renewed at once" in said["rate limit"]
@@ -201,8 +273,14 @@ async def test_half_measures_are_each_named(make: Callable[..., Awaitable[Place]
 
 
 async def test_two_places_that_name_different_foci_are_told_so(make: Callable[..., Awaitable[Place]]) -> None:
-    place = await make(GOOD, transports="https://elsewhere.example/livekit/jwt")
-    said = faults(await place.examine())
+    switches = GOOD["experimental_features"] | {"msc4512_enabled": True}
+    place = await make(GOOD | {"experimental_features": switches}, transports="https://elsewhere.example/livekit/jwt")
+    found = await place.examine(bridge=PROXIED)
+    said = faults(found)
+    assert "palabre registration" in said["MSC4512"]  # written before the setting was made
+    lines = yaml.safe_load(added(found, "MSC4512"))
+    assert lines.items() <= document(place, bridge=PROXIED).items()
+    assert set(lines) == {"io.element.msc4512.proxy_prefix", "io.element.msc4512.proxy_url"}
     assert "another focus" in said["transports"]
     assert "would not meet" in said["agreement"]
 
@@ -232,9 +310,16 @@ async def test_a_listener_without_openid_and_a_stale_registration_are_named(
     assert "hs_token" in said["registration"]
 
 
-async def test_a_certificate_for_another_name_is_named(make: Callable[..., Awaitable[Place]]) -> None:
+async def test_a_certificate_for_another_name_or_past_its_end_is_named(
+    make: Callable[..., Awaitable[Place]], net: Internet, tmp_path: Path, monkeypatch
+) -> None:
     place = await make(GOOD, transports="ours", certificate="elsewhere.example")
-    assert "another name" in faults(await place.examine())["certificate"]
+    assert "gilt für einen anderen Namen" in faults(await place.examine(language="de"))["certificate"]
+    monkeypatch.setattr(certificates, "LIFETIME", dt.timedelta(minutes=-1))
+    for file in tmp_path.glob(f"{NAME}.*"):
+        file.unlink()
+    await net.machine(NAME, answering({}), 8448)
+    assert "has expired" in faults(await place.examine())["certificate"]
 
 
 async def test_a_clock_that_is_off_is_named(make: Callable[..., Awaitable[Place]], monkeypatch) -> None:
@@ -261,25 +346,60 @@ async def test_another_organisations_server_is_told_what_strangers_see(
 
 @pytest.mark.timeout(300)  # three doctors, each waiting for a port that says nothing
 @pytest.mark.parametrize("language", ["en", "de"])
-async def test_a_set_up_where_all_is_well_says_so(deployment: Deployment, tmp_path: Path, language: str) -> None:
+async def test_a_proxy_that_loses_something_is_told_apart_from_a_good_one(
+    deployment: Deployment, tmp_path: Path, language: str
+) -> None:
     """On the shared homeserver, with its real Palabre running: only what a test machine cannot have is missing."""
     await deployment.start()
     async with AsyncExitStack() as stack:
         said: dict[str, list[str]] = {}
         for name, options in {"whole": {}, "no cors": {"cors": False}, "no upgrade": {"websocket": False}}.items():
             url = await stack.enter_async_context(proxy(deployment.url, **options))
-            config = tmp_path / "doctor.yaml"
-            config.write_text(yaml.safe_dump(deployment.settings | {"public_url": url, "language": language}))
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "palabre.cli", "doctor", "--focus", "--dev", "--config", str(config)),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=dict(os.environ),
-            )
-            output = (await process.communicate())[0].decode()
+            status, output = await told(deployment.settings | {"public_url": url, "language": language}, tmp_path)
             said[name] = [line for line in output.splitlines() if " relay " in line]
-            assert process.returncode == 1, output  # the shared homeserver has no focus of ours
+            assert status == 1, output  # the shared homeserver has no focus of ours
     assert [line[:2] for line in said["whole"]] == ["ok"], said
     assert [line[:3] for line in said["no cors"]] == ["FIX"], said
     assert [line[:3] for line in said["no upgrade"]] == ["FIX"], said
     assert said["no cors"] != said["no upgrade"]
+
+
+async def test_a_set_up_where_all_is_well_says_so(
+    new_homeserver: Callable[..., Homeserver],
+    new_deployment: Callable[[Homeserver, AppserviceSlot], Deployment],
+    tmp_path: Path,
+) -> None:
+    """Every switch, the registration that Palabre writes, and one front before all of it."""
+    port = free_port()
+    server = new_homeserver(server_name=f"localhost:{port}")
+    deployment = new_deployment(server, make_slot(server, "whole"))
+    deployment.settings["public_url"] = f"https://localhost:{port}"
+    deployment.settings["bridge"] |= PROXIED
+    deployment.settings["appservice"]["membership"] = "msc4502"
+    settings = Settings(**deployment.settings)
+    matrix = appservice_settings(settings)
+    transport = {"type": "livekit", "livekit_service_url": bridge_settings(settings).focus_url}
+    server.registrations.append(registration(matrix))
+    server.extra = {
+        "experimental_features": GOOD["experimental_features"] | {"msc4512_enabled": True, "msc4502_enabled": True},
+        "matrix_rtc": {"transports": [transport]},
+        "listeners": [
+            {
+                "port": server.port,
+                "bind_addresses": ["127.0.0.1"],
+                "type": "http",
+                "x_forwarded": True,
+                "resources": [{"names": ["client", "federation", "openid"]}],
+            }
+        ],
+    }
+    await asyncio.to_thread(server.start)
+    files = tmp_path / "front.pem", tmp_path / "front.key"
+    async with front(port, server.url, deployment.url, files):
+        await deployment.start()
+        await asyncio.to_thread(bot_in_a_room, server, matrix)
+        status, output = await told(deployment.settings, tmp_path, SSL_CERT_FILE=str(files[0]))
+    assert status == 0, output
+    assert f"Native Matrix calls of localhost:{port} work here" in output.splitlines()[-1]
+    assert "passes calls on to Palabre (MSC4512)" in output
+    assert "state after a sync (MSC4222)" in output
