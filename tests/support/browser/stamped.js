@@ -1,6 +1,7 @@
 // Runs before the page, after devices.js: a camera and a screen that show numbers (tests/support/stamps.py) and a
 // microphone that sounds one tone, so that what others decode can be told apart. Called with {person, tone}; the screen's
-// number is the person's plus 16. Leaves window.readStamps and window.tones for looking at what arrived.
+// number is the person's plus 16. Leaves window.readStamps and window.tones for looking at what arrived, and window.speak
+// for putting speech in the tone's place.
 ({ person, tone }) => {
   const crc8 = (value) => {
     let crc = 0xa5
@@ -37,13 +38,32 @@
     return element.captureStream(15).getVideoTracks()[0]
   }
 
+  const microphones = []
+
   function sound() {
     const context = new AudioContext()
     const oscillator = new OscillatorNode(context, { frequency: tone })
+    const gain = new GainNode(context, { gain: 0.3 })
     const destination = context.createMediaStreamDestination()
-    oscillator.connect(new GainNode(context, { gain: 0.3 })).connect(destination)
+    oscillator.connect(gain).connect(destination)
     oscillator.start()
+    microphones.push({ context, gain, destination })
     return destination.stream.getAudioTracks()[0]
+  }
+
+  // Plays a sound file, base64, into every microphone instead of the tone; returns when it is over.
+  window.speak = async (file) => {
+    const bytes = Uint8Array.from(atob(file), (character) => character.charCodeAt(0))
+    await Promise.all(microphones.map(async ({ context, gain, destination }) => {
+      const buffer = await context.decodeAudioData(bytes.slice().buffer)
+      const source = new AudioBufferSourceNode(context, { buffer })
+      const over = new Promise((done) => source.addEventListener('ended', done))
+      gain.gain.value = 0
+      source.connect(destination)
+      source.start()
+      await over
+      gain.gain.value = 0.3
+    }))
   }
 
   const media = navigator.mediaDevices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,14 @@ class Caller:
         )
         await self._host("open", WIDGET, self.room.room_id, address)
         await self.frame.locator('[data-testid="incall_leave"]').wait_for(timeout=START_PATIENCE * 1000)
+
+    async def write(self, body: str) -> None:
+        """A message in the room, encrypted where it is."""
+        await self._host("say", self.room_id, body)
+
+    async def speak(self, clip: Path) -> None:
+        """Say what a sound file holds, instead of the tone, until it is over."""
+        await self.frame.evaluate("(file) => speak(file)", base64.b64encode(clip.read_bytes()).decode())
 
     async def leave(self) -> None:
         await self.frame.locator('[data-testid="incall_leave"]').click()

@@ -28,6 +28,11 @@ class Host {
     document.getElementById('room')!.textContent = room.name
   }
 
+  /** Write in the room that was entered, encrypted where it is. */
+  async say(roomId: string, body: string): Promise<void> {
+    await this.client.sendTextMessage(roomId, body)
+  }
+
   /** Frame a widget at its whole address, for the room that was entered. */
   open(widgetId: string, roomId: string, url: string): void {
     this.close()
