@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from tests.support.element_call.home import Home
 from tests.support.element_call.meeting import meet
 from tests.support.element_call.pages import COMPATIBLE_26, LEGACY_19
 from tests.support.element_call.stage import PICTURES, Stage
+from tests.support.memory import holds, recorder_pid
 from tests.support.page import until
 from tests.support.recorded import read_recording
 from tests.support.speech import CLIPS
@@ -105,6 +107,7 @@ async def test_the_film_and_the_transcript_hold_only_who_agreed(stage: Stage, tm
         await asyncio.sleep(TONES_SECONDS)  # of tones and pictures in the film
         await asyncio.gather(ana.speak(CLIPS / f"{ENGLISH}.flac"), bruno.speak(CLIPS / f"{GERMAN}.flac"))
         await stage.picture("recorded")
+        await keys_are_with_the_recorder_alone(home, ana, bruno)
         await ana.write("!palabre stop")
         await recorder_is_member(home, ana, False)
         after = await frame_of(ana, bruno)
@@ -128,8 +131,23 @@ async def test_the_film_and_the_transcript_hold_only_who_agreed(stage: Stage, tm
     assert {line["speaker"] for line in document["lines"]} == {ana.name}
     assert word_error_rate(text_of(ENGLISH), said, "en") < 0.3
     for kind in ("recording", "transcription"):
-        receipt = json.loads(files[f"{kind}-consents.json"])
-        print(json.dumps(receipt)[:1500])
+        people = {one["id"]: one for one in json.loads(files[f"{kind}-consents.json"])["people"]}
+        assert people[ana.user_id]["consented"]
+        assert people[bruno.user_id]["consented"] == []
+        proof = next(one["proof"] for one in people[bruno.user_id]["answers"] if one["answer"] == "no")
+        assert proof["device_id"] == bruno.device_id
+
+
+async def keys_are_with_the_recorder_alone(home: Home, *people: Caller) -> None:
+    """The service, which carries the media, has no key of theirs in its memory; the recorder has."""
+    assert home.palabre is not None
+    assert home.palabre.process is not None
+    service = home.palabre.process.pid
+    keys = {base64.b64decode(one["key"]) for person in people for one in await person.deliveries()}
+    needles = [*keys, *(base64.b64encode(key).rstrip(b"=") for key in keys)]
+    assert await asyncio.to_thread(holds, service, needles) == set()
+    found = await asyncio.to_thread(holds, await asyncio.to_thread(recorder_pid, service), list(keys))
+    assert len(found) >= len(people), "the search finds keys where they are"
 
 
 def text_of(clip: str) -> str:

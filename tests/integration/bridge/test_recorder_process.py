@@ -16,6 +16,7 @@ import pytest
 
 from palabre.demo.people import read_speech
 from tests.support.deployment import Deployment, Room
+from tests.support.memory import holds, recorder_pid
 from tests.support.recorded import Recorded, read_recording
 from tests.support.rtc_client import SESSION
 from tests.support.rtc_person import Device, RtcPerson
@@ -80,37 +81,6 @@ async def film_of(call: EncryptedCall, *, patience: float = WORK_SECONDS) -> Rec
     content = await call.room.people["alice"].download(message)
     (call.deployment.folder / "film.mp4").write_bytes(content)  # to be looked at when something fails
     return await asyncio.to_thread(read_recording, content)
-
-
-def recorder_pid(service: int) -> int:
-    """The recorder's process of a service."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if b"bridge.recorder_process" in command and parent == service:
-            return int(folder.name)
-    raise AssertionError("there is no recorder process")
-
-
-def holds(pid: int, needles: list[bytes]) -> set[bytes]:
-    """Which of `needles` the memory of a process holds."""
-    found: set[bytes] = set()
-    with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            place, permissions = line.split()[:2]
-            if not permissions.startswith("rw"):
-                continue
-            start, end = (int(part, 16) for part in place.split("-"))
-            try:
-                memory.seek(start)
-                content = memory.read(end - start)
-            except (OSError, OverflowError, ValueError):  # the kernel's own pages
-                continue
-            found |= {needle for needle in needles if needle in content}
-    return found
 
 
 async def talk(*people: RtcPerson, times: int = 3) -> None:

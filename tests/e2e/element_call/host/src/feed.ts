@@ -18,6 +18,7 @@ export interface Delivery {
   device: string | null
   claimed: string | null
   refused: boolean
+  key: string | null // in base64: what must be found nowhere but where it belongs
 }
 
 export function feed(client: MatrixClient, api: ClientWidgetApi, deliveries: Delivery[]): () => void {
@@ -41,6 +42,7 @@ export function feed(client: MatrixClient, api: ClientWidgetApi, deliveries: Del
       device: encryptionInfo?.senderDevice ?? null,
       claimed: message.content.member?.claimed_device_id ?? null,
       refused,
+      key: message.content.keys?.key ?? null,
     })
     if (!refused) void api.feedToDevice(message as never, true)
   }
