@@ -21,7 +21,7 @@ INERT_CSP = "default-src 'none'; frame-ancestors 'none'"
 # What the page may use of the machine: itself, and nobody framed inside it.
 PERMISSIONS = (
     "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), fullscreen=(self), "
-    "picture-in-picture=(self), screen-wake-lock=(self), speaker-selection=(self), geolocation=(), payment=(), usb=(), "
+    "picture-in-picture=(self), screen-wake-lock=(self), geolocation=(), payment=(), usb=(), "
     "serial=(), hid=(), midi=(), accelerometer=(), gyroscope=(), magnetometer=()"
 )
 

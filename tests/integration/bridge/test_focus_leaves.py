@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import pytest
 
 from palabre.demo.matrix_user import MatrixUser
 from tests.support.deployment import Deployment, Room
@@ -94,6 +95,7 @@ async def test_a_browser_that_is_killed_leaves_no_ghost(deployment: Deployment, 
         await until_gone(alice, room.room_id)
 
 
+@pytest.mark.long
 async def test_a_browser_that_is_killed_while_the_service_is_down_leaves_no_ghost_either(
     deployment: Deployment, make_room: Callable[..., Any]
 ) -> None:

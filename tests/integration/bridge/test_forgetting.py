@@ -100,6 +100,7 @@ def answers_in_receipt(receipt: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 @pytest.mark.speech
 @pytest.mark.timeout(400)
+@pytest.mark.long
 async def test_whoever_has_themselves_taken_out_is_in_nothing_that_is_left_in_the_room(
     deployment: Deployment, make_room: Callable[..., Any]
 ) -> None:

@@ -48,6 +48,7 @@ async def own(
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 async def test_a_call_is_recorded_while_its_homeserver_is_away_and_posted_once_it_is_back(own: Room) -> None:
     epoch = time.monotonic()
     speakers = {"alice": Speaker(0, epoch), "bob": Speaker(1, epoch)}

@@ -162,6 +162,7 @@ async def test_a_recording_that_is_killed_goes_on_when_its_people_are_back(
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 async def test_a_recording_whose_people_do_not_come_back_is_posted_and_marked_interrupted(
     deployment: Deployment, make_room: Callable[..., Any]
 ) -> None:

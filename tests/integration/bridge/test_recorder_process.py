@@ -166,6 +166,7 @@ async def test_keys_count_only_inside_olm_and_from_the_device_that_they_are_of(c
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 async def test_a_recorder_that_is_killed_comes_back_with_new_keys_and_the_gap_is_told(call: EncryptedCall) -> None:
     alice = await call.join("alice", ALICE)
     await call.room.command("alice", "record")
@@ -190,6 +191,7 @@ async def test_a_recorder_that_is_killed_comes_back_with_new_keys_and_the_gap_is
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 async def test_when_the_service_is_killed_the_recorder_leaves_and_with_its_return_the_recording_goes_on(
     call: EncryptedCall,
 ) -> None:
@@ -211,6 +213,7 @@ async def test_when_the_service_is_killed_the_recorder_leaves_and_with_its_retur
 
 @pytest.mark.speech
 @pytest.mark.timeout(240)
+@pytest.mark.long
 async def test_an_encrypted_call_is_transcribed_of_those_who_agreed(call: EncryptedCall) -> None:
     alice, carol = await call.join("alice", ALICE, camera=False), await call.join("carol", CAROL, camera=False)
     await call.room.command("alice", "transcribe")

@@ -254,6 +254,7 @@ async def test_a_room_without_the_bot_is_asked_about_and_found_to_have_put_someb
         assert not here.call["alice"].saw("disconnected")
 
 
+@pytest.mark.long
 async def test_while_the_homeserver_is_away_calls_go_on_and_afterwards_everything_is_checked(
     start: Start, tmp_path: Path
 ) -> None:
@@ -277,6 +278,7 @@ async def test_while_the_homeserver_is_away_calls_go_on_and_afterwards_everythin
         await alice.sees(who, RED)
 
 
+@pytest.mark.long
 async def test_a_homeserver_away_for_longer_than_the_limit_ends_a_call_that_nobody_can_check(
     start: Start, tmp_path: Path
 ) -> None:
