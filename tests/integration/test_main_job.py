@@ -206,8 +206,9 @@ async def judge_reads(
         assert read.body == message.body
         assert judge.shield(read) == 0
         if "file" in read.content:
-            ending = read.body.rsplit(".", 1)[1]
-            assert await judge.download(read, deployment.folder) == content[ending]
+            downloaded = await judge.download(read, deployment.folder)
+            if not read.body.endswith("-consents.json"):
+                assert downloaded == content[read.body.rsplit(".", 1)[1]]
 
 
 async def same(room: Room, message: Message) -> Message:

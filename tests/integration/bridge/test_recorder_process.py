@@ -140,6 +140,7 @@ async def test_an_encrypted_call_is_recorded_of_those_who_agreed_and_no_key_is_i
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 async def test_keys_count_only_inside_olm_and_from_the_device_that_they_are_of(call: EncryptedCall) -> None:
     """Alice's real key goes nowhere: what others say of it must not make her readable, nor may theirs replace it."""
     alice, bob = await call.join("alice", ALICE), await call.join("bob", BOB)
