@@ -21,7 +21,7 @@ from bridge.audience import Audience
 from bridge.call_store import Call, CallStore
 from bridge.capture_files import CaptureFiles, Running
 from bridge.capture_store import Capture, CaptureStore, State
-from bridge.consent import ConsentGate, Event, TapKey
+from bridge.consent import ConsentGate, Event, TapKey, counts_as_yes
 from bridge.consent_store import Answer, ConsentStore, Evidence, Kind
 from bridge.meetings import Meeting, MeetingStore
 from bridge.people import Person
@@ -99,7 +99,8 @@ class Captures:
         proof: Evidence,
         ids: Mapping[Kind, str] | None = None,
     ) -> None:
-        """Start these kinds, unless they run. Everyone present is asked; `person` has thereby agreed.
+        """Start these kinds, unless they run. Everyone present is asked; `person` has thereby agreed, where
+        `counts_as_yes` holds of `proof`, and is asked otherwise.
 
         With `ids` the same request repeated after a crash starts nothing again. Raises `CallerError`: `no_call`,
         `capture_not_stored`, and what opening the files raises.
@@ -141,13 +142,20 @@ class Captures:
     ) -> dict[Kind, Answer]:
         """Store an answer, before joining or in the call; it takes effect before this returns.
 
-        Returns the person's answers. Raises `CallerError`: `no_call`, or `consent_overtaken` for a yes that was given
-        before what took it back, and only arrives after it.
+        Returns the person's answers. Raises `CallerError`: `no_call`; `consent_by_event` for a yes that an end-to-end
+        call takes by an encrypted event only; `consent_overtaken` for a yes that was given before what took it back,
+        and only arrives after it.
         """
         kinds = tuple(kinds)
         call = await self._calls.open_call(meeting.id)
         if call is None:
             raise CallerError("no_call", "No call is running in this room. Start one first.", status=409)
+        if agree and not counts_as_yes(call.mode, proof):
+            raise CallerError(
+                "consent_by_event",
+                "In an end-to-end encrypted call only an encrypted message of your own device says yes.",
+                status=409,
+            )
         if not agree:
             for kind in kinds:
                 self._gate.close_taps(call.id, kind, person.key)
@@ -286,7 +294,8 @@ class Captures:
             kind = running.capture.kind
             self._running.setdefault(call.id, {})[kind] = running
             log.info("capture started", call=loggable(call.id), kind=kind.value, how=how)
-            if not await self._gate.overtaken(call.id, person.key, kind, proof):
+            agreed = counts_as_yes(call.mode, proof)
+            if agreed and not await self._gate.overtaken(call.id, person.key, kind, proof):
                 await self._gate.happen(call.id, person.key, kind, Event.AGREE, "started", proof)
             for present in people:
                 if await self._gate.happen(call.id, present.key, kind, Event.ASK, "joined") is Answer.YES:

@@ -12,6 +12,7 @@ from bridge.consent_store import Kind
 from bridge.meetings import Meeting
 from bridge.modes import MODE_END_TO_END
 from bridge.recorder import MOST_DEATHS
+from bridge.sessions import Proof
 from palabre.base.errors import CallerError
 from palabre.base.ids import EventId, UserId
 from tests.support.bridge_fakes import ALICE, BOB, ROOM, FakeLink, track
@@ -232,3 +233,25 @@ async def test_a_capture_whose_end_was_not_confirmed_is_marked_interrupted(
     await bridge_world.command("stop")
     await bridge_world.until_states("posted")
     assert [job["interrupted"] for job in bridge_world.jobs] == [when == "killed"]
+
+
+async def test_only_an_encrypted_event_says_yes_in_an_end_to_end_call_and_a_no_counts_by_the_page_too(
+    bridge_world: World,
+) -> None:
+    await resting(bridge_world)
+    await encrypted_call(bridge_world)
+    meeting = await meeting_of(bridge_world)
+    _, session = await bridge_world.service.entrance._sessions.open(
+        bridge_world.person(ALICE), meeting.id, Proof.OPENID
+    )
+    conference, kinds = bridge_world.service.conference, [Kind.RECORDING]
+    await conference.start_capture(session, meeting.id, kinds)
+    assert bridge_world.relay.open_taps() == set(), "starting by the page agrees to nothing"
+    with pytest.raises(CallerError) as caught:
+        await conference.answer(session, meeting.id, kinds, agree=True)
+    assert caught.value.code == "consent_by_event"
+    assert bridge_world.relay.open_taps() == set()
+    await bridge_world.consent({"recording": "yes"})
+    assert bridge_world.relay.open_taps() == {(f"{ALICE}:PHONE", f"mic-{ALICE}")}
+    await conference.answer(session, meeting.id, kinds, agree=False)
+    assert bridge_world.relay.open_taps() == set()

@@ -174,19 +174,31 @@ describe('in a Matrix client, end to end', () => {
     await vi.waitFor(() => expect(flow.screen.getState()).toMatchObject({ name: 'ended', summary: { problem: { code: 'call_not_allowed' } } }))
   })
 
-  test('an answer about recording goes through the room as well', async () => {
-    const { flow, calls, session, stay } = await before()
+  test('end-to-end, a yes is an event and nothing else, and a no takes every way there is', async () => {
+    const { flow, session, stay } = await before()
     Object.assign(session, { room: { metadata: JSON.stringify({ call: 'c1' }) } })
     await flow.join(tracks(), DEFAULT_DEVICES)
-    const answer = vi.spyOn(flow.api, 'answerConsent').mockResolvedValue(undefined)
+    const put = vi.spyOn(flow.api, 'answerConsent').mockResolvedValue(undefined)
     await flow.answerConsent(['recording'], 'yes')
-    expect(stay.sendConsent).toHaveBeenCalledWith({ call: 'c1', answers: { recording: 'yes' } })
-    expect(answer).toHaveBeenCalledWith('m1', ['recording'], 'yes')
-    answer.mockRejectedValue(new ApiError('unreachable', 0))
+    expect(stay.sendConsent).toHaveBeenLastCalledWith({ call: 'c1', answers: { recording: 'yes' } })
+    expect(put).not.toHaveBeenCalled()
+    await flow.answerConsent(['recording'], 'no')
+    expect(stay.sendConsent).toHaveBeenLastCalledWith({ call: 'c1', answers: { recording: 'no' } })
+    expect(put).toHaveBeenCalledWith('m1', ['recording'], 'no')
+    put.mockRejectedValue(new ApiError('unreachable', 0))
     await flow.answerConsent(['recording'], 'no')
     stay.sendConsent.mockRejectedValue(new Error('not allowed'))
-    await expect(flow.answerConsent(['recording'], 'yes')).rejects.toMatchObject({ code: 'unreachable' })
-    expect(calls.join).toHaveBeenCalledTimes(1)
+    await expect(flow.answerConsent(['recording'], 'no')).rejects.toMatchObject({ code: 'unreachable' })
+    await expect(flow.answerConsent(['recording'], 'yes')).rejects.toMatchObject({ code: 'consent_not_sent' })
+  })
+
+  test('end-to-end, whoever starts a recording agrees by an event of their own', async () => {
+    const { flow, session, stay } = await before()
+    Object.assign(session, { room: { metadata: JSON.stringify({ call: 'c1' }) } })
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    vi.spyOn(flow.api, 'startCapture').mockResolvedValue({ recording: null, transcription: null })
+    await flow.startCapture(['recording'])
+    expect(stay.sendConsent).toHaveBeenCalledWith({ call: 'c1', answers: { recording: 'yes' } })
   })
 
   test('in a room without encryption one is announced too, but joins all the same where the client won’t', async () => {

@@ -44,7 +44,7 @@ export interface FlowParts {
 
 /** A step that can't be taken; `code` is a problem code. */
 export class FlowError extends Error {
-  constructor(readonly code: 'device_unknown' | 'call_not_shared' | 'mode_changed') {
+  constructor(readonly code: 'device_unknown' | 'call_not_shared' | 'mode_changed' | 'consent_not_sent') {
     super(code)
     this.name = 'FlowError'
   }
@@ -219,20 +219,23 @@ export class Flow {
 
   async startCapture(kinds: Kind[]): Promise<void> {
     await this.ask(() => this.api.startCapture(this.meetingId, kinds))
+    // End-to-end, starting alone agrees to nothing; the dialog has said that whoever starts agrees.
+    if (this.running?.stay?.endToEnd === true) await this.answerConsent(kinds, 'yes')
   }
 
   async stopCapture(kinds: Kind[]): Promise<void> {
     await this.ask(() => this.api.stopCapture(this.meetingId, kinds))
   }
 
-  /** End-to-end, the answer is an event that the person's own device encrypts: that proves whose it is. */
+  /** End-to-end, a yes is an event that the person's own device encrypts, and nothing else; a no takes every way. */
   async answerConsent(kinds: Kind[], answer: Answer): Promise<void> {
-    const sent = await this.sendConsent(kinds, answer)
-    try {
-      await this.ask(() => this.api.answerConsent(this.meetingId, kinds, answer)) // At once, as a no has to be.
-    } catch (error) {
-      if (!sent) throw error
-    }
+    const put = () => this.ask(() => this.api.answerConsent(this.meetingId, kinds, answer))
+    if (this.running?.stay?.endToEnd !== true) return await put()
+    const sent = this.sendConsent(kinds, answer)
+    if (answer === 'no') return await put().catch(async (error: unknown) => {
+      if (!(await sent)) throw error
+    })
+    if (!(await sent)) throw new FlowError('consent_not_sent')
   }
 
   /** Whether it went through the room. */

@@ -25,6 +25,9 @@ export interface CaptureRequests {
   answerConsent(kinds: Kind[], answer: Answer): Promise<void>
 }
 
+/** An answer that travels through the room takes a moment; after this it will not come any more. */
+const HEARD_WITHIN = 15_000 // ms
+
 export type CaptureModel = ReturnType<typeof captureModel>
 
 export function captureModel(room: Room, requests: CaptureRequests, codeOf: (error: unknown) => string) {
@@ -42,6 +45,16 @@ export function captureModel(room: Room, requests: CaptureRequests, codeOf: (err
     if (participant === room.localParticipant) read()
   }
 
+  /** The server's word on an answer that was sent, or a sentence that it did not come. */
+  const latest: Partial<Record<Kind, number>> = {}
+  let answers = 0
+  const expectWord = (kinds: Kind[], number: number) =>
+    setTimeout(() => {
+      const { pending } = store.getState().consent
+      const unheard = kinds.filter((kind) => latest[kind] === number && pending[kind] !== undefined)
+      if (unheard.length > 0) happen({ type: 'refused', kinds: unheard, code: 'consent_unheard' })
+    }, HEARD_WITHIN)
+
   return {
     store,
     /** Returns how to stop. */
@@ -54,8 +67,11 @@ export function captureModel(room: Room, requests: CaptureRequests, codeOf: (err
     },
     async answer(kinds: Kind[], answer: Answer): Promise<void> {
       happen({ type: 'answered', kinds, answer })
+      const number = ++answers
+      for (const kind of kinds) latest[kind] = number
       try {
         await requests.answerConsent(kinds, answer)
+        expectWord(kinds, number)
       } catch (error) {
         happen({ type: 'refused', kinds, code: codeOf(error) })
       }

@@ -48,6 +48,11 @@ export function question(state: ConsentState, capture: Capture, standings: Stand
   return KINDS.filter((kind) => standing(kind, state, capture, standings) === 'asked')
 }
 
+/** The kinds whose yes the server has not confirmed: nothing is captured of the person yet. */
+export function sending(state: ConsentState, standings: Standings): Kind[] {
+  return KINDS.filter((kind) => state.pending[kind] === 'yes' && standings[kind] !== 'yes')
+}
+
 function each<T>(kinds: readonly Kind[], value: (kind: Kind) => T): Partial<Record<Kind, T>> {
   return Object.fromEntries(kinds.map((kind) => [kind, value(kind)])) as Partial<Record<Kind, T>>
 }

@@ -4,11 +4,12 @@ import { useTranslation } from 'react-i18next'
 import { useStore } from 'zustand'
 import type { Kind, Running } from '../../call/capture'
 import { KINDS } from '../../call/capture'
-import { standing } from '../../call/consent'
+import { sending, standing } from '../../call/consent'
 import { Button } from '../../ui/Button'
 import { ChipButton } from '../../ui/Chip'
 import { Popover } from '../../ui/Overlay'
 import { useCall } from '../call/context'
+import { useSentence } from '../problem/sentence'
 import css from './Capture.module.css'
 import { useCaptureModel } from './context'
 import { useStopCapture } from './useCaptureActions'
@@ -50,13 +51,17 @@ function OwnAnswer({ kind }: { kind: Kind }) {
   const { t } = useTranslation('capture')
   const model = useCaptureModel()
   const { capture, standings, consent } = useStore(model.store)
+  const { stay } = useCall()
+  const sentence = useSentence()
   const mine = standing(kind, consent, capture, standings)
   if (mine === null) return null
+  if (stay?.endToEnd === true && sending(consent, standings).includes(kind)) return <p>{t('answer_sending')}</p>
   return (
     <>
       <p>
         <strong>{t(`own_${mine}`)}</strong> {t(`own_${mine}_means_${kind}`)}
       </p>
+      {consent.failed !== null && <p role="alert">{sentence({ code: consent.failed }).text}</p>}
       <div className={css.actions}>
         {mine !== 'yes' && <Button onPress={() => void model.answer([kind], 'yes')}>{t('agree')}</Button>}
         {mine !== 'no' && <Button onPress={() => void model.answer([kind], 'no')}>{t(mine === 'yes' ? 'withdraw' : 'decline')}</Button>}

@@ -1,6 +1,7 @@
 import { act, screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { createStore } from 'zustand/vanilla'
 import { ApiError } from '../../app/api'
 import { live } from '../../app/live'
 import { fakeCall, faults, THEMES } from '../../test/render'
@@ -41,6 +42,20 @@ describe('the consent banner', () => {
     await userEvent.click(screen.getByRole('button', { name: 'Je refuse' }))
     expect((await screen.findByRole('alert')).textContent).toContain('Le serveur ne répond pas')
     expect(screen.getByRole('button', { name: 'Je refuse' })).toBeTruthy()
+  })
+
+  test('end-to-end, a yes is shown as on its way until the server confirms it, and asked again when it does not', async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true })
+    const { show, tell } = fakeCall({}, { endToEnd: true, members: createStore(() => ({ members: [] })), rooms: createStore(() => ({ rooms: [] })), keyStates: createStore(() => new Map()) } as never)
+    show(<ConsentBanner />)
+    act(() => tell(BOTH, { recording: 'asked', transcription: 'yes' }))
+    await userEvent.click(screen.getByRole('button', { name: 'J’accepte' }))
+    expect(screen.getByRole('region', { name: /Votre réponse est en route/ })).toBeTruthy()
+    await act(async () => await vi.advanceTimersByTimeAsync(20_000))
+    expect((await screen.findByRole('alert')).textContent).toContain('confirmée')
+    act(() => tell(BOTH, { recording: 'yes', transcription: 'yes' }))
+    expect(screen.queryByRole('region')).toBeNull()
+    vi.useRealTimers()
   })
 
   test.each(THEMES)('has no accessibility fault in the %s theme', async (theme) => {

@@ -4,16 +4,18 @@ import { useTranslation } from 'react-i18next'
 import { useStore } from 'zustand'
 import { announce } from '../../app/live'
 import type { Answer } from '../../call/capture'
-import { question } from '../../call/consent'
+import { question, sending } from '../../call/consent'
 import { Banner } from '../../ui/Banner'
 import { Button } from '../../ui/Button'
 import { useSentence } from '../problem/sentence'
+import { useCall } from '../call/context'
 import { useCaptureModel } from './context'
 
 export function ConsentBanner() {
   const { t } = useTranslation('capture')
   const model = useCaptureModel()
   const sentence = useSentence()
+  const { stay } = useCall()
   const { capture, standings, consent } = useStore(model.store)
   const kinds = question(consent, capture, standings)
   const what = kinds.length === 2 ? 'both' : kinds[0]
@@ -25,7 +27,12 @@ export function ConsentBanner() {
     if (title !== '') announce(`${title} ${t('ask_announced')}`, true)
   }, [title, t])
 
-  if (what === undefined) return null
+  const waits = stay?.endToEnd === true && sending(consent, standings).length > 0
+  useEffect(() => {
+    if (waits) announce(t('answer_sending'))
+  }, [waits, t])
+
+  if (what === undefined) return waits ? <Banner tone="calm" title={t('answer_sending')} /> : null
   const answer = (given: Answer) => () => void model.answer(kinds, given)
   return (
     <Banner
