@@ -345,7 +345,8 @@ async def test_another_organisations_server_is_told_what_strangers_see(
 
 
 @pytest.mark.timeout(300)  # three doctors, each waiting for a port that says nothing
-@pytest.mark.parametrize("language", ["en", pytest.param("de", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("language", ["en", "de"])
 async def test_a_proxy_that_loses_something_is_told_apart_from_a_good_one(
     deployment: Deployment, tmp_path: Path, language: str
 ) -> None:

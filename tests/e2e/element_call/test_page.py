@@ -44,7 +44,8 @@ async def test_two_pages_meet_end_to_end_encrypted_write_and_leave(stage: Stage)
     assert len(await home.member_events(ana.account, ana.room_id)) == 1
 
 
-@pytest.mark.parametrize("encrypted", [pytest.param(False, marks=pytest.mark.long), True], ids=["clear", "encrypted"])
+@pytest.mark.long
+@pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "encrypted"])
 async def test_a_page_and_an_element_call_meet(stage: Stage, encrypted: bool) -> None:
     home = await stage.home()
     ana, bruno = await stage.people((home, OUR_PAGE), (home, COMPATIBLE_26))
