@@ -42,8 +42,9 @@ log = structlog.get_logger("artefacts")
 
 ATTEMPTS = 4  # a worker that was killed with the service is tried again; one that always dies is given up
 PAUSE_SECONDS = 5.0  # between two attempts
-CLEAN_SECONDS = 3600.0  # between two looks for what has been kept long enough
-LEAST_PAUSE = 60.0
+CLEAN_SECONDS = 3600.0  # at most, between two looks for what has been kept long enough
+LEAST_PAUSE = 5.0  # a look is one query
+PUNCTUAL = 0.1  # of the time for which tracks are kept for forgetting: they may outlast it by that share
 DAY = 86_400.0
 RECEIPT = "consents.json"  # beside the files: bridge.receipt
 MESSAGE = "message"  # beside the files: what is posted with them; it quotes what was said, so that it is sealed too
@@ -108,8 +109,9 @@ class Artefacts:
             await self._clean()
             for capture in await self._captures.in_state(State.ENDED):
                 await self._make(capture)
+            pause = min(CLEAN_SECONDS, max(self._settings.forget_seconds * PUNCTUAL, LEAST_PAUSE))
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(CLEAN_SECONDS, max(self._settings.forget_seconds, LEAST_PAUSE))):
+                async with asyncio.timeout(pause):
                     await self._wake.wait()
 
     async def settled(self, capture_id: str) -> None:
