@@ -7,8 +7,10 @@ decides anything; it only knows who needs whom.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
+import socket
 
 import structlog
 from aiohttp import web as http_server
@@ -28,6 +30,7 @@ from palabre.base.http import OutboundHttp
 from palabre.base.tasks import Supervisor
 from palabre.doctor import examine_disk
 from palabre.health import Check, Finding, HealthServer, LoopWatch
+from palabre.listening import handed_over, open_sites
 from palabre.packages import (
     appservice_settings,
     bridge_settings,
@@ -48,8 +51,10 @@ DRAIN_LOOK = 1.0  # seconds between two looks whether calls still run
 class Service:
     """One running Palabre. Owned by `run`; every part is used from the event loop that started it."""
 
-    def __init__(self, settings: Settings, *, dev: bool, clock: Clock) -> None:
+    def __init__(self, settings: Settings, *, dev: bool, clock: Clock, sockets: tuple[socket.socket, ...] = ()) -> None:
+        """`sockets`: open already, instead of `settings.listen`."""
         self._settings = settings
+        self._sockets = sockets
         self._dev = dev
         self._clock = clock
         self._tasks = Supervisor()
@@ -126,8 +131,7 @@ class Service:
         mount(root, web_settings(self._settings), self.bridge, self._clock, dev=self._dev, version=__version__)
         self._runner = http_server.AppRunner(root, access_log=None, max_line_size=REQUEST_LINE)
         await self._runner.setup()
-        await http_server.TCPSite(self._runner, self._settings.listen.host, self._settings.listen.port).start()
-        self.port = self._runner.addresses[0][1]
+        self.port = await open_sites(self._runner, self._settings.listen, self._sockets)
 
     async def stop(self) -> None:
         """Close from the top down; what was promised is already in the database."""
@@ -164,7 +168,8 @@ class Service:
 
 async def run(settings: Settings, *, dev: bool) -> None:
     """Serve until SIGTERM or SIGINT. The first waits for running calls to end, the second ends them."""
-    service = Service(settings, dev=dev, clock=SystemClock())
+    sockets = handed_over(os.environ, os.getpid())
+    service = Service(settings, dev=dev, clock=SystemClock(), sockets=sockets)
     signals: asyncio.Queue[int] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import suppress
@@ -33,6 +34,13 @@ from tests.support.synapse import AppserviceSlot
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 LOG_LINES = 80
+# What systemd does before it starts a service that has a socket unit: sd_listen_fds(3).
+HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 GUEST = {"camille": {"password": "palabre", "display_name": "Camille"}}
 
 _running: list[Deployment] = []
@@ -47,6 +55,7 @@ class Deployment:
     folder: Path
     settings: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
+    held: socket.socket | None = None
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -65,13 +74,21 @@ class Deployment:
     def log(self) -> Path:
         return self.folder / "palabre.log"
 
+    def hold_port(self) -> None:
+        """As systemd's socket unit does: the public port stays open while the service is down, and is handed over."""
+        self.held = socket.create_server(("127.0.0.1", self.slot.port), backlog=128)
+
     async def start(self, *, wait: bool = True) -> None:
         config = self.folder / "palabre.yaml"
         config.write_text(yaml.safe_dump(self.settings))
+        command = (sys.executable, "-m", "palabre.cli", "serve", "--dev", "--config", str(config))
+        held = [] if self.held is None else [self.held.fileno()]
+        if held:
+            command = (sys.executable, "-c", HAND_OVER, str(held[0]), *command)
         with self.log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "palabre.cli", "serve", "--dev", "--config", str(config)),
+                *command,
+                pass_fds=held,
                 stdout=output,
                 stderr=output,
                 env={**_environment(), "PYTHONUNBUFFERED": "1", **self.environment},
@@ -154,6 +171,8 @@ async def new_deployment(tmp_path: Path) -> AsyncIterator[Callable[[Homeserver, 
     for one in made:
         _running.remove(one)
         await one.stop()
+        if one.held is not None:
+            one.held.close()
 
 
 @pytest.fixture

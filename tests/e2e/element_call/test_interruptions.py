@@ -19,8 +19,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 A_MINUTE = 60.0
 AGAIN = 5.0
-# Seconds after the service is there again. Clients try at 0, 0.3, 1.2, 2.7, 4.8 and then every 7 seconds; the first
-# attempt that reaches a restarted service is to resume what it has no more, the next one is a connection from scratch.
+BACK = 10.0  # seconds after the service is there again
+# Where its port is closed meanwhile, clients try at 0, 0.3, 1.2, 2.7, 4.8 and then every 7 seconds; the first attempt
+# that reaches a restarted service is to resume what it has no more, the next one is a connection from scratch.
 CLIENTS_PACE = 20.0
 RELEASES = [
     pytest.param(COMPATIBLE_26, id="0.26"),
@@ -52,18 +53,32 @@ async def test_a_killed_browser_leaves_no_ghost_in_the_call(stage: Stage, call: 
     assert not [key for key in members if bruno.user_id in key]
 
 
-@pytest.mark.parametrize("call", RELEASES)
-async def test_everybody_is_back_after_the_service_was_killed(stage: Stage, call: ElementCall) -> None:
+async def is_killed_during_a_call(stage: Stage, call: ElementCall, *, holds_port: bool, patience: float) -> None:
     home = await stage.home()
+    palabre = home.palabre
+    assert palabre is not None
+    if holds_port:
+        await palabre.stop()
+        palabre.hold_port()
+        await palabre.start()
     ana, bruno = await stage.people((home, call), (home, call))
     await stage.gather(ana, bruno, encrypted=True)
     await ana.join()
     await bruno.join()
     await meet(ana, bruno)
-    assert home.palabre is not None
-    await home.palabre.kill()
-    await home.palabre.start()
-    await meet(ana, bruno, patience=CLIENTS_PACE)
+    await palabre.kill()
+    await palabre.start()
+    await meet(ana, bruno, patience=patience)
+
+
+@pytest.mark.parametrize("call", RELEASES)
+async def test_everybody_is_back_after_the_service_was_killed(stage: Stage, call: ElementCall) -> None:
+    await is_killed_during_a_call(stage, call, holds_port=True, patience=BACK)
+
+
+@pytest.mark.parametrize("call", RELEASES)
+async def test_everybody_is_back_at_their_own_pace_where_the_port_was_closed(stage: Stage, call: ElementCall) -> None:
+    await is_killed_during_a_call(stage, call, holds_port=False, patience=CLIENTS_PACE)
 
 
 @pytest.mark.parametrize("call", [pytest.param(COMPATIBLE_26, id="0.26"), pytest.param(PATIENT_19, id="0.19")])

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.support.element_call.meeting import carried, keys_came_by_olm, meet
 from tests.support.element_call.page_caller import PageCaller
-from tests.support.element_call.pages import COMPATIBLE_26, OUR_PAGE, ElementCall
+from tests.support.element_call.pages import COMPATIBLE_26, LEGACY_19, OUR_PAGE, STICKY_26, ElementCall
 from tests.support.element_call.relay_view import on_relay
 from tests.support.element_call.stage import Stage
 from tests.support.page import faults, until
@@ -46,9 +46,10 @@ async def test_two_pages_meet_end_to_end_encrypted_write_and_leave(stage: Stage)
 
 @pytest.mark.long
 @pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "encrypted"])
-async def test_a_page_and_an_element_call_meet(stage: Stage, encrypted: bool) -> None:
+@pytest.mark.parametrize("call", [COMPATIBLE_26, LEGACY_19, STICKY_26], ids=["0.26-compatible", "0.19", "0.26-sticky"])
+async def test_a_page_and_an_element_call_meet(stage: Stage, call: ElementCall, encrypted: bool) -> None:
     home = await stage.home()
-    ana, bruno = await stage.people((home, OUR_PAGE), (home, COMPATIBLE_26))
+    ana, bruno = await stage.people((home, OUR_PAGE), (home, call))
     await stage.gather(ana, bruno, encrypted=encrypted)
     await ana.join()
     await bruno.join()
@@ -80,11 +81,14 @@ async def test_a_page_that_is_closed_is_gone_and_comes_back(stage: Stage) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "encrypted"])
 @pytest.mark.parametrize("call", [OUR_PAGE, COMPATIBLE_26], ids=["page", "0.26"])
-async def test_each_sends_to_their_own_palabre_and_hears_the_others(stage: Stage, call: ElementCall) -> None:
+async def test_each_sends_to_their_own_palabre_and_hears_the_others(
+    stage: Stage, call: ElementCall, encrypted: bool
+) -> None:
     here, there = await stage.federation()
     ana, bruno = await stage.people((here, OUR_PAGE), (there, call))
-    await stage.gather(ana, bruno, encrypted=True)
+    await stage.gather(ana, bruno, encrypted=encrypted)
     await ana.join()
     await bruno.join()
     await meet(ana, bruno)
@@ -92,7 +96,9 @@ async def test_each_sends_to_their_own_palabre_and_hears_the_others(stage: Stage
         assert home.palabre is not None
         people = (await on_relay(home.palabre)).values()
         assert sorted(person.tracks for person in people) == [0, 2]
-    await keys_came_by_olm(ana, bruno)
+        assert all(person.encrypted == encrypted for person in people if person.tracks)
+    if encrypted:
+        await keys_came_by_olm(ana, bruno)
     await stage.picture("met")
 
 
