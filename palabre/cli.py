@@ -98,13 +98,19 @@ def registration(
 def serve(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
     """Run the service until SIGTERM; a second SIGTERM ends calls at once."""
     settings = _settings(config, dev=dev)
+    from palabre.listening import public_sockets
+
+    try:
+        sockets = public_sockets(settings.listen)
+    except SettingsError as error:
+        _fail(str(error))
     from appservice.errors import StartError
     from palabre.base.log import configure_logs
     from palabre.service import run
 
     configure_logs(settings.log.level, json=settings.log.format == "json")
     try:
-        asyncio.run(run(settings, dev=dev))
+        asyncio.run(run(settings, sockets, dev=dev))
     except (SettingsError, StartError) as error:
         _fail(str(error))
 

@@ -1,22 +1,24 @@
-"""The public port: opened by us, or handed over already open by whoever started us, as systemd's socket units do.
+"""The public port: handed over open by whoever starts us, as systemd's socket units do, or else opened before all else.
 
-A listening socket that outlives the process keeps its queue: while Palabre starts again, connections wait there instead
-of being refused. Clients of a call are thus back with the service, not at the next step of their retry timers
-(livekit-client's are up to 7 seconds apart, and its first try with a new process only learns that it must begin anew).
+Connections to a listening socket wait in its queue until somebody serves it, instead of being refused. Clients of a
+call are thus back with the service after a restart, not at the next step of their retry timers: livekit-client's are up
+to 7 seconds apart, and its first try with a new process only learns that it must begin anew. A socket that outlives the
+process bridges the whole time; one that is opened first of all, the seconds that a start takes.
 Protocol: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import MutableMapping
 
-from aiohttp import web as http_server
-
 from palabre.settings import Listen, SettingsError
 
 FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
+BACKLOG = 1024  # connections that wait: everybody's of the calls that ran, at once
+ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 too, also where the machine has no IPv6
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
@@ -47,10 +49,28 @@ def _listening(descriptor: int) -> socket.socket:
     return one
 
 
-async def open_sites(runner: http_server.AppRunner, listen: Listen, sockets: tuple[socket.socket, ...]) -> int:
-    """Serve on `sockets`, or without any where the settings say. Returns the first port (0 for a Unix socket)."""
-    sites: list[http_server.BaseSite] = [http_server.SockSite(runner, one) for one in sockets]
-    for site in sites or [http_server.TCPSite(runner, listen.host, listen.port)]:
-        await site.start()
-    address = runner.addresses[0]
-    return int(address[1]) if isinstance(address, tuple) else 0
+def public_sockets(listen: Listen) -> tuple[socket.socket, ...]:
+    """What was handed over to this process, or `listen` opened now. Raises `SettingsError` for the operator."""
+    return handed_over(os.environ, os.getpid()) or opened(listen)
+
+
+def opened(listen: Listen) -> tuple[socket.socket, ...]:
+    """A listening socket for each address of `listen.host` that the machine has. Raises `SettingsError` without any."""
+    sockets: list[socket.socket] = []
+    absent: OSError | None = None
+    try:
+        found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((family, address) for family, *_, address in found):
+            try:
+                sockets.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    raise
+                absent = error
+        if absent is not None and not sockets:
+            raise absent
+    except OSError as error:
+        for one in sockets:
+            one.close()
+        raise SettingsError(f"listen: {listen.host} port {listen.port} can't be opened ({error.strerror})") from error
+    return tuple(sockets)

@@ -7,7 +7,6 @@ decides anything; it only knows who needs whom.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import socket
@@ -30,7 +29,7 @@ from palabre.base.http import OutboundHttp
 from palabre.base.tasks import Supervisor
 from palabre.doctor import examine_disk
 from palabre.health import Check, Finding, HealthServer, LoopWatch
-from palabre.listening import handed_over, open_sites
+from palabre.listening import BACKLOG
 from palabre.packages import (
     appservice_settings,
     bridge_settings,
@@ -51,8 +50,8 @@ DRAIN_LOOK = 1.0  # seconds between two looks whether calls still run
 class Service:
     """One running Palabre. Owned by `run`; every part is used from the event loop that started it."""
 
-    def __init__(self, settings: Settings, *, dev: bool, clock: Clock, sockets: tuple[socket.socket, ...] = ()) -> None:
-        """`sockets`: open already, instead of `settings.listen`."""
+    def __init__(self, settings: Settings, sockets: tuple[socket.socket, ...], *, dev: bool, clock: Clock) -> None:
+        """`sockets`: the public port, listening already (`palabre.listening`)."""
         self._settings = settings
         self._sockets = sockets
         self._dev = dev
@@ -131,7 +130,9 @@ class Service:
         mount(root, web_settings(self._settings), self.bridge, self._clock, dev=self._dev, version=__version__)
         self._runner = http_server.AppRunner(root, access_log=None, max_line_size=REQUEST_LINE)
         await self._runner.setup()
-        self.port = await open_sites(self._runner, self._settings.listen, self._sockets)
+        for listening in self._sockets:
+            await http_server.SockSite(self._runner, listening, backlog=BACKLOG).start()
+        self.port = self._sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Close from the top down; what was promised is already in the database."""
@@ -166,10 +167,9 @@ class Service:
         return {"database": database, "homeserver": homeserver, "disk": disk}
 
 
-async def run(settings: Settings, *, dev: bool) -> None:
+async def run(settings: Settings, sockets: tuple[socket.socket, ...], *, dev: bool) -> None:
     """Serve until SIGTERM or SIGINT. The first waits for running calls to end, the second ends them."""
-    sockets = handed_over(os.environ, os.getpid())
-    service = Service(settings, dev=dev, clock=SystemClock(), sockets=sockets)
+    service = Service(settings, sockets, dev=dev, clock=SystemClock())
     signals: asyncio.Queue[int] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -28,6 +28,7 @@ from palabre.base.clock import SystemClock
 from palabre.base.ids import EventId, RoomId, UserId
 from palabre.demo.homeserver import Account, Homeserver, free_port
 from palabre.initialise import InitialFacts, initial_document
+from palabre.listening import opened
 from palabre.service import Service
 from palabre.settings import Settings
 from tests.support.synapse import AppserviceSlot, unique_name
@@ -298,7 +299,7 @@ async def site(homeserver: Homeserver, appservice_slot: AppserviceSlot, tmp_path
     }
     host_origin = f"http://127.0.0.1:{free_port()}"
     settings = _settings(appservice_slot, tmp_path, dev_users, host_origin)
-    service = Service(settings, dev=True, clock=SystemClock())
+    service = Service(settings, opened(settings.listen), dev=True, clock=SystemClock())
     await service.start()
     try:
         site = Site(service, appservice_slot.url, homeserver, "", accounts, host_origin)

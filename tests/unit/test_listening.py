@@ -1,4 +1,4 @@
-"""Sockets that are handed over at the start: which are taken, which are refused."""
+"""The public port: which sockets are taken from a supervisor, which are opened, and what the operator is told."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from palabre.listening import handed_over
-from palabre.settings import SettingsError
+from palabre.listening import handed_over, opened
+from palabre.settings import Listen, SettingsError
 
 US = 4711
 
@@ -62,3 +62,27 @@ def test_what_is_no_socket_is_refused() -> None:
 def test_a_count_that_is_no_number_is_refused() -> None:
     with pytest.raises(SettingsError, match="LISTEN_FDS"):
         handed_over(given(count="many"), US)
+
+
+def test_without_a_supervisor_the_port_of_the_settings_is_opened_and_connections_wait() -> None:
+    (one,) = opened(Listen(host="127.0.0.1", port=0))
+    with one, socket.create_connection(one.getsockname(), timeout=5.0) as waiting:
+        assert waiting.getpeername() == one.getsockname()
+
+
+def test_a_name_is_opened_on_those_of_its_addresses_that_the_machine_has() -> None:
+    sockets = opened(Listen(host="localhost", port=0))
+    assert socket.AF_INET in {one.family for one in sockets}
+    for one in sockets:
+        one.close()
+
+
+def test_a_port_that_is_taken_is_named_to_the_operator(server: socket.socket) -> None:
+    port = server.getsockname()[1]
+    with pytest.raises(SettingsError, match=f"127.0.0.1 port {port} can't be opened"):
+        opened(Listen(host="127.0.0.1", port=port))
+
+
+def test_an_address_that_the_machine_does_not_have_is_named_to_the_operator() -> None:
+    with pytest.raises(SettingsError, match=r"192\.0\.2\.1 port 8470 can't be opened"):
+        opened(Listen(host="192.0.2.1", port=8470))
