@@ -86,10 +86,9 @@ class Calls:
         self._return_seconds = return_seconds
         self._observer = observer
         self._closing = False
-        # Told at once, out of order with the rest.
-        self._arrived = arrived
+        self._arrived = arrived  # this and the next are told at once, out of order with the rest
         self._track_changed = track_changed
-        self._started = started  # told once of every call, with who began it
+        self._started = started  # told once of every call, in order, with who began it
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
 
     async def open(self, meeting: Meeting, mode: str) -> Call:

@@ -21,13 +21,14 @@ from bridge.audience import Audience
 from bridge.call_store import Call, CallStore
 from bridge.capture_files import CaptureFiles, Running
 from bridge.capture_store import Capture, CaptureStore, State
-from bridge.consent import ConsentGate, Event, TapKey, counts_as_yes
+from bridge.consent import ConsentGate, Event, counts_as_yes
 from bridge.consent_store import Answer, ConsentStore, Evidence, Kind
 from bridge.meetings import Meeting, MeetingStore
 from bridge.people import Person
 from bridge.posts import Post, Poster, PostKind, PostStore
+from bridge.reading import TrackReader
 from bridge.settings import BridgeSettings
-from media.relay.seams import RelayControl, TrackFacts, TrackSource
+from media.relay.seams import RelayControl, TrackFacts
 from palabre.base.clock import Clock
 from palabre.base.database import Database, transaction
 from palabre.base.errors import CallerError
@@ -36,10 +37,8 @@ from palabre.base.tasks import Supervisor
 
 log = structlog.get_logger("capture")
 
-SCREEN_LAYER = 2  # a shared screen is read at its best: text must stay legible
 # After a longer outage nobody who comes back still thinks of being recorded: what ran has ended.
 OUTAGE_SECONDS = 600.0
-VOICES = frozenset({TrackSource.MICROPHONE, TrackSource.UNKNOWN})  # SDKs may leave a microphone's source open
 
 
 class Captures:
@@ -79,6 +78,7 @@ class Captures:
         self._posts = posts
         self._poster = poster
         self._audience = Audience(relay, calls)
+        self._reader = TrackReader(consents, gate, self._audience, settings.recording.camera_layer)
         self._clock = clock
         self._open_files = open_files
         self._ended = ended
@@ -174,7 +174,7 @@ class Captures:
                 if running is None or running.files is None:
                     continue
                 if agree:
-                    await self._read_person(call, running, person)
+                    await self._reader.read_person(call, running, person)
                 elif before is Answer.YES:
                     identities = await self._audience.identities_of(call, person)
                     running.files.withdrawn(person.key, identities, self._clock.wall())
@@ -197,7 +197,7 @@ class Captures:
             for kind, running in self._of(call).items():
                 answer = await self._gate.happen(call.id, person.key, kind, Event.ASK, "joined")
                 if answer is Answer.YES:
-                    await self._read_person(call, running, person)
+                    await self._reader.read_person(call, running, person)
                 elif answer is Answer.ASKED:
                     self._latecomers.came(call.id)
             await self._show_consents(call, person)
@@ -205,7 +205,7 @@ class Captures:
     async def track_published(self, call: Call, person: Person, identity: str, track: TrackFacts) -> None:
         async with self._lock:
             for running in self._of(call).values():
-                await self._read_track(call, running, person, identity, track)
+                await self._reader.read_track(call, running, person, identity, track)
 
     async def track_gone(self, call: Call, track_sid: str) -> None:
         self._gate.forget_track(call.id, track_sid)
@@ -299,7 +299,7 @@ class Captures:
                 await self._gate.happen(call.id, person.key, kind, Event.AGREE, "started", proof)
             for present in people:
                 if await self._gate.happen(call.id, present.key, kind, Event.ASK, "joined") is Answer.YES:
-                    await self._read_person(call, running, present)
+                    await self._reader.read_person(call, running, present)
 
     async def _finish(self, meeting: Meeting, running: Running, *, interrupted: bool, at: float | None = None) -> None:
         capture = running.capture
@@ -346,30 +346,6 @@ class Captures:
     async def _end_consents(self, call: CallId, kind: Kind) -> None:
         for person in await self._consents.answers(call, kind):
             await self._gate.happen(call, person, kind, Event.END, "capture_ended")
-
-    async def _read_person(self, call: Call, running: Running, person: Person) -> None:
-        """All that they publish, now that they agree; what they publish later is read as it comes."""
-        if running.files is None:
-            return
-        since = await self._consents.agreed_at(call.id, person.key, running.capture.kind)
-        running.files.consented(person.key, since)
-        for identity in await self._audience.identities_of(call, person):
-            for track in self._audience.tracks(call, identity):
-                await self._read_track(call, running, person, identity, track)
-
-    async def _read_track(self, call: Call, running: Running, person: Person, identity: str, track: TrackFacts) -> None:
-        kind, files = running.capture.kind, running.files
-        if files is None:
-            return
-        if track.encrypted is not files.encrypted or (kind is Kind.TRANSCRIPTION and not is_voice(track)):
-            return
-        key = TapKey(call.id, kind, person.key, identity, track.sid)
-        screen = track.source is TrackSource.SCREEN_SHARE
-        await self._gate.open_tap(
-            key,
-            lambda: files.track(person, identity, track),
-            max_layer=SCREEN_LAYER if screen else self._settings.recording.camera_layer,
-        )
 
     # Asking in the room.
 
@@ -420,7 +396,3 @@ class Captures:
 
     def _captures(self, call: Call | None) -> dict[Kind, Capture]:
         return {kind: running.capture for kind, running in self._of(call).items()}
-
-
-def is_voice(track: TrackFacts) -> bool:
-    return track.kind == "audio" and track.source in VOICES

@@ -1,7 +1,8 @@
 """The face of the package: builds its parts, starts and ends them, and gives palabre and web what they plug in.
 
 `admission` and `listener` go into the relay, `commands` into the bot, `homeserver_listener` to whoever watches
-homeservers; web calls `entrance`, `focus` and `conference`.
+homeservers; web calls `entrance`, `focus` and `conference`. What is kept of calls is put together in
+`bridge.recordings`, the rest here: the rules of rooms, the calls, the ways in, the commands.
 """
 
 from __future__ import annotations
@@ -12,52 +13,33 @@ from appservice.confirmations import Confirmations
 from appservice.federation.opening import Federation
 from appservice.seams import MatrixPort
 from bridge.admission import CallAdmission
-from bridge.artefact_store import ArtefactStore
-from bridge.artefacts import Artefacts, RunWorker
-from bridge.call_store import CallStore
+from bridge.artefacts import RunWorker
 from bridge.calls import Calls
-from bridge.capture import Captures
-from bridge.capture_files import CaptureFiles
-from bridge.capture_store import Capture, CaptureStore, State
 from bridge.client_api import ClientApis
-from bridge.command_log import CommandLog
 from bridge.commands import Commands
 from bridge.conference import Conference
-from bridge.consent import ConsentGate
 from bridge.consent_commands import ConsentCommands
-from bridge.consent_store import ConsentStore
 from bridge.entrance import Entrance
-from bridge.files import Folders, master_key, open_journals
 from bridge.focus import Focus
 from bridge.focus_proxy import FocusProxy
-from bridge.forgetting import Forgetting
 from bridge.homeserver_admin import HomeserverAdmin
 from bridge.homeserver_commands import HomeserverCommands, confirmation_key
 from bridge.homeserver_policy import RefusedLeave, StoredPolicy
 from bridge.jobs import run_worker
-from bridge.leave_store import LeaveStore
 from bridge.leaving import DelegatedLeaves
-from bridge.meetings import MeetingStore
 from bridge.moderation import Moderation
-from bridge.modes import MODE_END_TO_END
 from bridge.openid import OpenIdVerifier
-from bridge.posts import Poster, PostStore
-from bridge.receipts import Receipts
-from bridge.recorder import Recorder
 from bridge.recorder_link import OpenLink, RecorderLink
+from bridge.recordings import Recordings
 from bridge.relay_view import RelayPresence
-from bridge.removal_store import RemovalStore
-from bridge.ring_store import RingStore
 from bridge.ringing import Ringing
 from bridge.room_questions import RoomQuestions
 from bridge.room_watch import RoomWatch
-from bridge.sessions import SessionStore
 from bridge.settings import BridgeSettings
-from media.recorder.errors import CaptureError
+from bridge.stores import Stores
 from media.relay.seams import RelayControl
 from palabre.base.clock import Clock
 from palabre.base.database import Database
-from palabre.base.ids import RoomId
 from palabre.base.tasks import Supervisor
 
 
@@ -85,144 +67,51 @@ class BridgeService:
         self.settings = settings
         self.server_name = matrix.server_name
         self._database = database
+        self._matrix = matrix
+        self._relay = relay
+        self._federation = federation
         self._clock = clock
         self._tasks = tasks
         self._recovered = asyncio.Event()
-        self._folders = Folders(settings.data_directory, master_key(settings.master_key.get_secret_value()))
-        self._meetings = meetings = MeetingStore(database, clock)
-        self._calls = store = CallStore(database, clock)
-        capture_store, consents, posts = CaptureStore(database), ConsentStore(database), PostStore(database, clock)
-        removals = RemovalStore(database)
-        self._capture_store = capture_store
-        self.recorder = Recorder(
-            settings, matrix, relay, self._folders, capture_store, clock, tasks, open_link=open_link
+        self._stores = stores = Stores.over(database, clock, settings.session_ttl)
+        self._recordings = Recordings(
+            settings, database, stores, matrix, relay, clock, tasks, run_worker=worker, open_link=open_link
         )
-        self._artefacts = Artefacts(
-            settings,
-            database,
-            meetings,
-            store,
-            capture_store,
-            consents,
-            removals,
-            ArtefactStore(database),
-            posts,
-            matrix,
-            self._folders,
-            clock,
-            run_worker=worker,
-            written=lambda: self._poster.wake(),
-        )
-        self._poster = Poster(
-            posts,
-            matrix,
-            tasks,
-            make_file=self._artefacts.make_file,
-            make_text=self._artefacts.make_text,
-            settled=self._artefacts.settled,
-        )
-        forgetting = Forgetting(
-            database, store, capture_store, consents, removals, posts, clock, changed=self._artefacts_changed
-        )
-        receipts = Receipts(meetings, store, capture_store, consents, removals, clock)
-        self.captures = Captures(
-            settings,
-            database,
-            meetings,
-            store,
-            capture_store,
-            consents,
-            ConsentGate(consents, relay, clock),
-            posts,
-            self._poster,
-            relay,
-            clock,
-            tasks,
-            open_files=self._open_files,
-            ended=self._artefacts.wake,
-        )
-        ready = self._recovered.wait
-        homeservers = StoredPolicy(federation.homeservers)
-        questions = RoomQuestions(matrix, homeservers, settings, clock)
-        self.watch = RoomWatch(
-            questions,
-            matrix,
-            relay,
-            meetings,
-            store,
-            tasks,
-            ready,
-            recheck_seconds=settings.policy.recheck_seconds,
-        )
-        self._leaves = DelegatedLeaves(LeaveStore(database), federation.http, clock, tasks)
-        moderation = Moderation(database, questions, store, posts, self._poster, relay, settings.policy, clock)
-        ringing = Ringing(settings, matrix, meetings, store, posts, self._poster, RingStore(database), clock, tasks)
-        self.listener = Calls(
-            database,
-            meetings,
-            store,
-            posts,
-            self._poster,
-            relay,
-            clock,
-            base_url=settings.base_url,
-            return_seconds=settings.return_seconds,
-            observer=self.captures,
-            arrived=self.watch.arrived,
-            leaves=self._leaves,
-            members=matrix.rtc_members,
-            track_changed=moderation.track_changed,
-            started=ringing.call_started,
-        )
-        self.relay_view = RelayPresence(settings.focus_url, meetings, store, relay)
-        done = CommandLog(database, clock)
-        admin = HomeserverCommands(
-            settings,
-            matrix,
-            HomeserverAdmin(federation.homeservers, federation.watch, database, clock),
-            Confirmations(federation.database, confirmation_key(settings.master_key.get_secret_value()), clock),
-            done,
-        )
-        self.admission = CallAdmission(questions, meetings, store, ready)
-        consent_commands = ConsentCommands(
-            settings, matrix, meetings, store, self.captures, forgetting, receipts, done, clock
-        )
-        self.commands = Commands(
-            settings,
-            matrix,
-            homeservers,
-            meetings,
-            store,
-            self.watch,
-            self.listener,
-            self.captures,
-            consent_commands,
-            moderation,
-            ringing,
-            done,
-            admin,
-            ready,
-            clock,
-        )
-        self.homeserver_listener = RefusedLeave(homeservers, store, relay)
-        openid = OpenIdVerifier(homeservers, federation.client)
-        sessions = SessionStore(database, clock, settings.session_ttl)
-        self.entrance = Entrance(
-            settings, matrix, openid, homeservers, sessions, meetings, store, self.listener, clock, ready
-        )
-        apis = ClientApis(settings.focus.given_apis, federation.http, clock)
-        self.focus = Focus(
-            settings, questions, openid, homeservers, meetings, store, self.listener, self._leaves, apis, clock, ready
-        )
-        self.focus_proxy = FocusProxy(settings, matrix, self.focus, homeservers)
+        self.captures = self._recordings.captures
+        self._leaves = DelegatedLeaves(stores.leaves, federation.http, clock, tasks)
+
+        # What rooms and homeservers decide.
+        self._homeservers = StoredPolicy(federation.homeservers)
+        self._questions = RoomQuestions(matrix, self._homeservers, settings, clock)
+        self.watch = self._watch_rooms()
+        self.homeserver_listener = RefusedLeave(self._homeservers, stores.calls, relay)
+
+        # What happens in calls.
+        self._moderation = self._moderate()
+        self._ringing = self._ring()
+        self.listener = self._follow_calls()
+        self.relay_view = RelayPresence(settings.focus_url, stores.meetings, stores.calls, relay)
+        self.admission = CallAdmission(self._questions, stores.meetings, stores.calls, self._recovered.wait)
+
+        # What people and programs may ask for.
+        self._openid = OpenIdVerifier(self._homeservers, federation.client)
+        self.entrance = self._open_entrance()
+        self.focus = self._open_focus()
+        self.focus_proxy = FocusProxy(settings, matrix, self.focus, self._homeservers)
         self.conference = Conference(
-            self.entrance, store, self.captures, forgetting, moderation, clock, settings.focus_url
+            self.entrance,
+            stores.calls,
+            self.captures,
+            self._recordings.forgetting,
+            self._moderation,
+            clock,
+            settings.focus_url,
         )
+        self.commands = self._take_commands()
 
     async def start(self) -> None:
         """Finish what a crash left: calls, captures, jobs and posts; then keep them going."""
-        left_over = await self._recorded_rooms()
-        await self.captures.recover()
+        await self._recordings.recover()
         await self.listener.recover()
         await self._leaves.recover()
         self._recovered.set()
@@ -231,42 +120,139 @@ class BridgeService:
         self._tasks.spawn("calls alive", self.listener.keep_alive())
         self._tasks.spawn("room watch", self.watch.run())
         self._tasks.spawn("delegated leaves", self._leaves.run())
-        self._tasks.spawn("poster", self._poster.run())
-        self._tasks.spawn("artefacts", self._artefacts.run())
-        self.recorder.start(left_over)
+        self._recordings.run()
 
     async def close(self) -> None:
         """Leave calls and captures so that the next start goes on with them."""
         await self.listener.close()
-        await self.captures.close()
-        await self.recorder.close()
+        await self._recordings.close()
 
-    async def _recorded_rooms(self) -> list[RoomId]:
-        """Where the recorder may still be a member of an end-to-end call, if nobody withdrew it."""
-        rooms = []
-        for capture in await self._capture_store.in_state(State.RUNNING):
-            call = await self._calls.get(capture.call)
-            if call.mode == MODE_END_TO_END:
-                rooms.append((await self._meetings.get(call.meeting)).room)
-        return rooms
+    # The parts, as the constructor needs them: each uses only those that it made before.
 
-    def _artefacts_changed(self) -> None:
-        self._artefacts.wake()
-        self._poster.wake()
+    def _watch_rooms(self) -> RoomWatch:
+        return RoomWatch(
+            self._questions,
+            self._matrix,
+            self._relay,
+            self._stores.meetings,
+            self._stores.calls,
+            self._tasks,
+            self._recovered.wait,
+            recheck_seconds=self.settings.policy.recheck_seconds,
+        )
 
-    async def _open_files(self, capture: Capture) -> CaptureFiles:
-        """In an end-to-end call the recorder's process writes, which alone can read what comes."""
-        loop = asyncio.get_running_loop()
+    def _moderate(self) -> Moderation:
+        return Moderation(
+            self._database,
+            self._questions,
+            self._stores.calls,
+            self._stores.posts,
+            self._recordings.poster,
+            self._relay,
+            self.settings.policy,
+            self._clock,
+        )
 
-        def on_error(error: CaptureError) -> None:
-            loop.call_soon_threadsafe(self._capture_failed, capture.id, error)
+    def _ring(self) -> Ringing:
+        return Ringing(
+            self.settings,
+            self._matrix,
+            self._stores.meetings,
+            self._stores.calls,
+            self._stores.posts,
+            self._recordings.poster,
+            self._stores.rings,
+            self._clock,
+            self._tasks,
+        )
 
-        call = await self._calls.get(capture.call)
-        if call.mode == MODE_END_TO_END:
-            return await self.recorder.open(capture, call, await self._meetings.get(call.meeting), on_error)
-        return await open_journals(self._folders, capture, self._clock, on_error)
+    def _follow_calls(self) -> Calls:
+        return Calls(
+            self._database,
+            self._stores.meetings,
+            self._stores.calls,
+            self._stores.posts,
+            self._recordings.poster,
+            self._relay,
+            self._clock,
+            base_url=self.settings.base_url,
+            return_seconds=self.settings.return_seconds,
+            observer=self.captures,
+            arrived=self.watch.arrived,
+            leaves=self._leaves,
+            members=self._matrix.rtc_members,
+            track_changed=self._moderation.track_changed,
+            started=self._ringing.call_started,
+        )
 
-    def _capture_failed(self, capture_id: str, error: CaptureError) -> None:
-        """The disk is full or broken. The call goes on; the capture ends when nothing more is written."""
-        if error.fatal:
-            self._tasks.spawn("capture broke", self.captures.broke(capture_id))
+    def _open_entrance(self) -> Entrance:
+        return Entrance(
+            self.settings,
+            self._matrix,
+            self._openid,
+            self._homeservers,
+            self._stores.sessions,
+            self._stores.meetings,
+            self._stores.calls,
+            self.listener,
+            self._clock,
+            self._recovered.wait,
+        )
+
+    def _open_focus(self) -> Focus:
+        return Focus(
+            self.settings,
+            self._questions,
+            self._openid,
+            self._homeservers,
+            self._stores.meetings,
+            self._stores.calls,
+            self.listener,
+            self._leaves,
+            ClientApis(self.settings.focus.given_apis, self._federation.http, self._clock),
+            self._clock,
+            self._recovered.wait,
+        )
+
+    def _take_commands(self) -> Commands:
+        return Commands(
+            self.settings,
+            self._matrix,
+            self._homeservers,
+            self._stores.meetings,
+            self._stores.calls,
+            self.watch,
+            self.listener,
+            self.captures,
+            self._consent_commands(),
+            self._moderation,
+            self._ringing,
+            self._stores.commands,
+            self._homeserver_commands(),
+            self._recovered.wait,
+            self._clock,
+        )
+
+    def _consent_commands(self) -> ConsentCommands:
+        return ConsentCommands(
+            self.settings,
+            self._matrix,
+            self._stores.meetings,
+            self._stores.calls,
+            self.captures,
+            self._recordings.forgetting,
+            self._recordings.receipts,
+            self._stores.commands,
+            self._clock,
+        )
+
+    def _homeserver_commands(self) -> HomeserverCommands:
+        federation = self._federation
+        key = confirmation_key(self.settings.master_key.get_secret_value())
+        return HomeserverCommands(
+            self.settings,
+            self._matrix,
+            HomeserverAdmin(federation.homeservers, federation.watch, self._database, self._clock),
+            Confirmations(federation.database, key, self._clock),
+            self._stores.commands,
+        )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from livekit.protocol import models, rtc
+
+from media.relay.connection import Connection
+from media.relay.measures import Measures
 
 INTERVAL = 5.0  # seconds between updates; LiveKit's
 # Opus hides 3 % and retransmission repairs it; above 10 % speech suffers (LiveKit lowers its score likewise).
@@ -18,6 +23,18 @@ def rate(loss: float, *, reachable: bool) -> models.ConnectionQuality:
     if loss >= POOR_LOSS:
         return models.POOR
     return models.GOOD if loss >= GOOD_LOSS else models.EXCELLENT
+
+
+def rate_members(members: Iterable[Connection], measures: Measures) -> dict[str, models.ConnectionQuality]:
+    """By participant sid, of those whom others see."""
+    rated: dict[str, models.ConnectionQuality] = {}
+    for member in members:
+        if not member.participant.visible:
+            continue
+        ups = [measures.up_loss.get(track.number, 0.0) for track in member.participant.tracks.values()]
+        downs = [measures.down_loss.get(sub.down, 0.0) for sub in member.subscriptions.values()]
+        rated[member.participant.sid] = rate(max(ups + downs, default=0.0), reachable=member.signalling)
+    return rated
 
 
 def update(rated: dict[str, models.ConnectionQuality]) -> rtc.ConnectionQualityUpdate:

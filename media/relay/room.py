@@ -27,7 +27,7 @@ from media.relay.rpc import PendingCalls
 from media.relay.seams import Grants, RelayListener, RoomFacts
 from media.relay.sids import ROOM, new_sid
 from media.relay.signal import CloseCode
-from media.relay.speakers import Speakers
+from media.relay.speakers import Speakers, loudest
 from media.relay.subscriptions import Subscription
 from media.relay.tracks import PublishedTrack
 from palabre.base.errors import CallerError
@@ -356,28 +356,13 @@ class Room:
 
     def look_speakers(self, levels: Mapping[int, int]) -> None:
         """`levels`: loudest of each of the packet path's tracks, in -dBov."""
-        loudest: dict[str, int] = {}
-        for participant in self.visible():
-            heard = [
-                levels[track.number]
-                for track in participant.tracks.values()
-                if track.kind == "audio" and not track.info.muted and track.number in levels
-            ]
-            if heard:
-                loudest[participant.sid] = min(heard)
-        changed = self._speakers.look(loudest)
+        changed = self._speakers.look(loudest(self.visible(), levels))
         if changed:
             self._broadcast(rtc.SignalResponse(speakers_changed=rtc.SpeakersChanged(speakers=changed)))
 
     def look_quality(self, measures: Measures) -> None:
         """Every five seconds."""
-        rated: dict[str, models.ConnectionQuality] = {}
-        for member in self._active():
-            ups = [measures.up_loss.get(track.number, 0.0) for track in member.participant.tracks.values()]
-            downs = [measures.down_loss.get(sub.down, 0.0) for sub in member.subscriptions.values()]
-            if member.participant.visible:
-                loss = max(ups + downs, default=0.0)
-                rated[member.participant.sid] = quality.rate(loss, reachable=member.signalling)
+        rated = quality.rate_members(self._active(), measures)
         if rated:
             self._broadcast(rtc.SignalResponse(connection_quality=quality.update(rated)))
         if len(self._active()) != self._shown_count:

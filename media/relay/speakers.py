@@ -5,14 +5,30 @@ An update names only what changed, those who fell silent with `active` false; th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from livekit.protocol import models
+
+from media.relay.participant import Participant
 
 INTERVAL = 0.4  # seconds between looks; LiveKit's
 ACTIVE_LEVEL = 45  # -dBov: louder than that is speech; rooms with a fan have about 55
 SILENT_LOOKS = 3  # pauses between words are shorter than three looks
 _STEPS = 8  # levels are rounded to eighths, so that not every look is an update
+
+
+def loudest(participants: Iterable[Participant], levels: Mapping[int, int]) -> dict[str, int]:
+    """By participant sid, of those who are heard at all. `levels`: of each of the packet path's tracks, in -dBov."""
+    found: dict[str, int] = {}
+    for participant in participants:
+        heard = [
+            levels[track.number]
+            for track in participant.tracks.values()
+            if track.kind == "audio" and not track.info.muted and track.number in levels
+        ]
+        if heard:
+            found[participant.sid] = min(heard)
+    return found
 
 
 class Speakers:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import appservice.schema
+import bridge.recordings
 import bridge.schema
-import bridge.service
 from appservice.federation.opening import open_federation
 from appservice.federation.settings import HomeserverSettings
 from appservice.seams import Command, ConsentEvent, SendingDevice
@@ -97,8 +97,8 @@ class World:
         await self.start()
 
     async def open_files(self, _folders: object, capture: Capture, _clock: object, _error: object) -> FakeFiles:
-        if capture.id not in self.service._folders.capture_ids():
-            self.service._folders.create_tracks_key(capture.id)
+        if capture.id not in self.service._recordings.folders.capture_ids():
+            self.service._recordings.folders.create_tracks_key(capture.id)
         self.files[capture.id] = FakeFiles()
         return self.files[capture.id]
 
@@ -112,7 +112,7 @@ class World:
         if self.worker_error is not None:
             raise self.worker_error
         output = Path(job["output"])
-        key = self.service._folders.output_key(output.parent.name)
+        key = self.service._recordings.folders.output_key(output.parent.name)
         output.mkdir(exist_ok=True)
         (output / "film.sealed").unlink(missing_ok=True)
         write_sealed(output / "film.sealed", key, b"film")
@@ -226,7 +226,7 @@ async def bridge_world(
     """On SQLite, or on the database that a test's parameter names (`indirect`)."""
     url = request.getfixturevalue(request.param) if hasattr(request, "param") else ""
     world = World(tmp_path, database_url=url)
-    monkeypatch.setattr(bridge.service, "open_journals", world.open_files)
+    monkeypatch.setattr(bridge.recordings, "open_journals", world.open_files)
     monkeypatch.setattr("bridge.artefacts.PAUSE_SECONDS", 0.0)
     await world.start()
     yield world

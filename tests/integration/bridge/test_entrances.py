@@ -6,15 +6,17 @@ import base64
 import hmac
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import jwt
+import pytest
 from livekit import rtc
 
 from palabre.demo.door import Door
-from tests.support.deployment import Deployment
+from tests.support.deployment import Deployment, Room
 from tests.support.matrix_client import MakeUser
 
 
@@ -44,7 +46,6 @@ def forged(token: str, **changes: Any) -> dict[str, str]:
     """Tokens that look like `token` and are not signed by the service."""
     claims = jwt.decode(token, options={"verify_signature": False})
     claims |= changes
-
     return {
         "alg none": f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}.",
         "own secret": jwt.encode(claims, "another-secret-of-sufficient-length-0123", algorithm="HS256"),
@@ -53,89 +54,122 @@ def forged(token: str, **changes: Any) -> dict[str, str]:
     }
 
 
-async def test_only_members_of_the_room_get_in_and_everyone_else_is_told_why(
-    deployment: Deployment, make_room: Callable[..., Any], matrix_user: MakeUser
-) -> None:
+@dataclass
+class Call:
+    """A call of an encrypted room, with Alice in it."""
+
+    deployment: Deployment
+    room: Room
+    door: Door
+    url: str
+    token: str
+    alice: rtc.Room
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        return dict(jwt.decode(self.token, options={"verify_signature": False}))
+
+    @property
+    def meeting(self) -> str:
+        return f"/api/meetings/{self.door.meeting}"
+
+    def outside(self) -> Door:
+        """Somebody who has not signed in."""
+        self.room.doors.append(Door(self.deployment.url))
+        return self.room.doors[-1]
+
+
+@pytest.fixture
+async def call(deployment: Deployment, make_room: Callable[..., Any]) -> AsyncIterator[Call]:
+    """Alice got in by the token that her homeserver vouches with, as the widget does; Bob is a member of the room."""
     await deployment.start()
     room = await make_room("alice", "bob")
-    eve = await matrix_user("eve")
+    door = await room.door("alice")
+    url, token = await door.join("tab1")
+    alice = rtc.Room()
+    await alice.connect(url, token)
+    yield Call(deployment, room, door, url, token, alice)
+    await alice.disconnect()
 
-    # A member, by the token that her homeserver vouches with, as the widget gets it.
-    alice = await room.door("alice")
-    url, token = await alice.join("tab1")
-    call = rtc.Room()
-    await call.connect(url, token)
-    assert call.local_participant.identity == f"{room.people['alice'].user_id}/tab1"
-    assert call.local_participant.attributes["palabre.user"] == room.people["alice"].user_id
-    metadata = json.loads(call.metadata)
-    assert (metadata["meeting"], metadata["mode"]) == (alice.meeting, "server")
-    started = await room.hears("bob", lambda message: "A call has started" in message.body)
+
+async def test_a_member_of_the_room_opens_its_call_and_the_room_hears_of_it(call: Call) -> None:
+    alice = call.room.people["alice"]
+    assert call.alice.local_participant.identity == f"{alice.user_id}/tab1"
+    assert call.alice.local_participant.attributes["palabre.user"] == alice.user_id
+    metadata = json.loads(call.alice.metadata)
+    assert (metadata["meeting"], metadata["mode"]) == (call.door.meeting, "server")
+    started = await call.room.hears("bob", lambda message: "A call has started" in message.body)
     assert started.encrypted
-    assert (await alice.state())["call"]["participants"] == [room.people["alice"].account.user_id[1:].partition(":")[0]]
+    assert (await call.door.state())["call"]["participants"] == [alice.account.user_id[1:].partition(":")[0]]
 
-    # Somebody who is not in the room, a forged token, another server's name on a good one.
-    outside = Door(deployment.url)
-    room.doors.append(outside)
+
+async def test_who_is_no_member_gets_no_session_and_is_told_why(call: Call, matrix_user: MakeUser) -> None:
+    eve = await matrix_user("eve")
     openid = await eve.call("POST", f"/_matrix/client/v3/user/{eve.user_id}/openid/request_token", {})
-    body = {"openid": openid, "room_id": room.room_id}
-    assert await refusal(outside, "POST", "/api/session/openid", body) == (403, "not_in_room")
-    body["openid"] = openid | {"access_token": "forged"}
-    assert await refusal(outside, "POST", "/api/session/openid", body) == (401, "openid_refused")
-    body["openid"] = openid | {"matrix_server_name": "localhost:1"}
-    assert await refusal(outside, "POST", "/api/session/openid", body) == (502, "homeserver_unreachable")
-    body |= {"openid": openid, "room_id": "!elsewhere:example.org"}
-    assert await refusal(outside, "POST", "/api/session/openid", body) == (409, "bot_not_in_room")
+    outside = call.outside()
+    for body, told in (
+        ({"openid": openid}, (403, "not_in_room")),
+        ({"openid": openid | {"access_token": "forged"}}, (401, "openid_refused")),
+        ({"openid": openid | {"matrix_server_name": "localhost:1"}}, (502, "homeserver_unreachable")),
+        ({"openid": openid, "room_id": "!elsewhere:example.org"}, (409, "bot_not_in_room")),
+    ):
+        assert await refusal(outside, "POST", "/api/session/openid", {"room_id": call.room.room_id} | body) == told
 
-    # Sessions: none, a forged one, one for another meeting.
-    meeting = f"/api/meetings/{alice.meeting}"
-    assert await refusal(outside, "GET", meeting) == (401, "session_missing")
+
+async def test_a_session_is_good_for_its_own_meeting_only(call: Call) -> None:
+    outside = call.outside()
+    assert await refusal(outside, "GET", call.meeting) == (401, "session_missing")
     outside._headers = {"Authorization": "Bearer forged"}
-    assert await refusal(outside, "POST", f"{meeting}/join", {"device": "x"}) == (401, "session_expired")
-    await room.command("alice", 'meeting "Other"')
-    ready = await room.hears("alice", lambda message: "“Other” has its room" in message.body)
-    other = ready.body.rsplit("/", 1)[1]
-    assert await refusal(alice, "GET", f"/api/meetings/{other}") == (403, "wrong_meeting")
+    assert await refusal(outside, "POST", f"{call.meeting}/join", {"device": "x"}) == (401, "session_expired")
 
-    # LiveKit tokens: forged in every way, expired, for another room or another person's seat.
-    assert (await validate(url, token))[0] == 200
-    for what, bad in forged(token).items():
-        assert (await validate(url, bad))[0] == 401, what
-    secret = deployment.settings["secrets"]["livekit_api_secret"]
-    claims = jwt.decode(token, options={"verify_signature": False})
+    await call.room.command("alice", 'meeting "Other"')
+    ready = await call.room.hears("alice", lambda message: "“Other” has its room" in message.body)
+    other = ready.body.rsplit("/", 1)[1]
+    assert await refusal(call.door, "GET", f"/api/meetings/{other}") == (403, "wrong_meeting")
+
+
+async def test_the_relay_takes_the_token_that_was_given_and_none_that_looks_like_it(call: Call) -> None:
+    assert (await validate(call.url, call.token))[0] == 200
+    for what, bad in forged(call.token).items():
+        assert (await validate(call.url, bad))[0] == 401, what
+
+
+async def test_even_with_the_services_key_nobody_makes_a_seat_for_somebody_else(call: Call) -> None:
+    secret = call.deployment.settings["secrets"]["livekit_api_secret"]
+    bob = call.room.people["bob"].user_id
     for changes, status in (
         ({"exp": int(time.time()) - 60}, 401),
-        ({"video": claims["video"] | {"room": "call-elsewhere"}}, 404),
-        ({"sub": f"{eve.user_id}/tab1"}, 403),
-        ({"sub": f"{room.people['bob'].user_id}/tab1"}, 403),
-        ({"video": claims["video"] | {"hidden": True}}, 403),
+        ({"video": call.claims["video"] | {"room": "call-elsewhere"}}, 404),
+        ({"sub": "@stranger:example.org/tab1"}, 403),
+        ({"sub": f"{bob}/tab1"}, 403),
+        ({"video": call.claims["video"] | {"hidden": True}}, 403),
     ):
-        leaked = jwt.encode(claims | changes, secret, algorithm="HS256")  # as if the key itself had leaked
-        assert (await validate(url, leaked))[0] == status, changes
+        leaked = jwt.encode(call.claims | changes, secret, algorithm="HS256")
+        assert (await validate(call.url, leaked))[0] == status, changes
 
-    # Whoever is banned from the room leaves the call, and their token is worth nothing any more.
-    bob = await room.door("bob")
-    _, bobs = await bob.join("phone")
-    second = rtc.Room()
-    gone = []
-    second.on("disconnected", lambda reason: gone.append(reason))
-    await second.connect(url, bobs)
-    await room.people["alice"].call(
-        "POST", f"/_matrix/client/v3/rooms/{room.room_id}/ban", {"user_id": room.people["bob"].user_id}
-    )
-    await room.people["alice"].until(lambda: bool(gone))
-    status, text = await validate(url, bobs)
+
+async def test_who_is_banned_from_the_room_leaves_the_call_and_their_token_is_worth_nothing(call: Call) -> None:
+    alice, bob = call.room.people["alice"], call.room.people["bob"]
+    door = await call.room.door("bob")
+    _, token = await door.join("phone")
+    phone = rtc.Room()
+    gone: list[Any] = []
+    phone.on("disconnected", gone.append)
+    await phone.connect(call.url, token)
+    await alice.call("POST", f"/_matrix/client/v3/rooms/{call.room.room_id}/ban", {"user_id": bob.user_id})
+    await alice.until(lambda: bool(gone))
+    status, text = await validate(call.url, token)
     assert status == 403
     assert "not in the room" in text
-    assert await refusal(bob, "POST", f"{meeting}/join", {"device": "x"}) == (403, "not_in_room")
-    assert list(call.remote_participants) == []
+    assert await refusal(door, "POST", f"{call.meeting}/join", {"device": "x"}) == (403, "not_in_room")
+    assert list(call.alice.remote_participants) == []
 
-    # A guest by link, marked as one, and everybody's seat ends with the call.
-    guest = Door(deployment.url)
-    room.doors.append(guest)
-    await guest.sign_in("camille", "palabre", alice.meeting)
-    _, guests = await guest.join("tab")
-    third = rtc.Room()
-    await third.connect(url, guests)
-    assert third.local_participant.attributes == {"palabre.guest": "1"}
-    await third.disconnect()
-    await call.disconnect()
+
+async def test_a_guest_who_came_by_link_is_shown_as_one(call: Call) -> None:
+    door = call.outside()
+    await door.sign_in("camille", "palabre", call.door.meeting)
+    _, token = await door.join("tab")
+    guest = rtc.Room()
+    await guest.connect(call.url, token)
+    assert guest.local_participant.attributes == {"palabre.guest": "1"}
+    await guest.disconnect()

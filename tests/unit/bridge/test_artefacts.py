@@ -37,7 +37,7 @@ async def test_raw_tracks_are_deleted_once_everything_is_acknowledged_and_not_be
     bridge_world.matrix.refuse["send_file"] = RuntimeError("no answer")  # type: ignore[assignment]
     await record(bridge_world)
     await bridge_world.until_states("rendered")
-    folders = bridge_world.service._folders
+    folders = bridge_world.service._recordings.folders
     assert len(folders.capture_ids()) == 1
     bridge_world.matrix.refuse.clear()
     await bridge_world.restart()
@@ -48,10 +48,10 @@ async def test_raw_tracks_are_deleted_once_everything_is_acknowledged_and_not_be
     bridge_world.relay.finish(room)
     await bridge_world.settled()
     bridge_world.clock.advance(3500)
-    await bridge_world.service._artefacts._clean()
+    await bridge_world.service._recordings.artefacts._clean()
     assert len(folders.capture_ids()) == 1
     bridge_world.clock.advance(101)
-    await bridge_world.service._artefacts._clean()
+    await bridge_world.service._recordings.artefacts._clean()
     assert folders.capture_ids() == []
 
 
@@ -63,7 +63,7 @@ async def test_where_nobody_can_be_taken_out_afterwards_raw_tracks_go_with_the_p
     bridge_world.relay.finish(room)
     await bridge_world.settled()
     await bridge_world.until_states("posted")
-    assert bridge_world.service._folders.capture_ids() == []
+    assert bridge_world.service._recordings.folders.capture_ids() == []
 
 
 async def test_a_worker_that_dies_is_tried_again_and_given_up_with_one_sentence(bridge_world: World) -> None:
@@ -72,7 +72,7 @@ async def test_a_worker_that_dies_is_tried_again_and_given_up_with_one_sentence(
     await bridge_world.until_states("failed")
     assert len(bridge_world.jobs) == 4
     await bridge_world.until(lambda: "reference" in bridge_world.matrix.texts()[-1])
-    assert len(bridge_world.service._folders.capture_ids()) == 1
+    assert len(bridge_world.service._recordings.folders.capture_ids()) == 1
 
 
 async def test_a_worker_that_died_with_the_service_goes_on_after_the_restart(bridge_world: World) -> None:
@@ -89,7 +89,7 @@ async def test_when_nobody_was_captured_the_room_reads_that_and_nothing_is_kept(
     await record(bridge_world)
     await bridge_world.until_states("posted")
     await bridge_world.until(lambda: "Nothing was recorded" in bridge_world.matrix.texts()[-1])
-    assert bridge_world.service._folders.capture_ids() == []
+    assert bridge_world.service._recordings.folders.capture_ids() == []
 
 
 async def test_without_a_speech_model_the_room_is_told_and_the_tracks_are_kept_for_a_week(bridge_world: World) -> None:
@@ -99,10 +99,10 @@ async def test_without_a_speech_model_the_room_is_told_and_the_tracks_are_kept_f
     await bridge_world.command("stop")
     await bridge_world.until_states("failed")
     await bridge_world.until(lambda: "speech model" in bridge_world.matrix.texts()[-1])
-    assert len(bridge_world.service._folders.capture_ids()) == 1
+    assert len(bridge_world.service._recordings.folders.capture_ids()) == 1
     bridge_world.clock.advance(8 * 86_400)
     await bridge_world.restart()
-    await bridge_world.until(lambda: bridge_world.service._folders.capture_ids() == [])
+    await bridge_world.until(lambda: bridge_world.service._recordings.folders.capture_ids() == [])
 
 
 async def test_a_file_that_the_homeserver_refuses_for_good_is_said_and_kept(bridge_world: World) -> None:
@@ -110,7 +110,7 @@ async def test_a_file_that_the_homeserver_refuses_for_good_is_said_and_kept(brid
     await record(bridge_world)
     await bridge_world.until_states("failed")
     await bridge_world.until(lambda: "larger than this homeserver takes" in bridge_world.matrix.texts()[-1])
-    assert len(bridge_world.service._folders.capture_ids()) == 1
+    assert len(bridge_world.service._recordings.folders.capture_ids()) == 1
 
 
 async def test_what_failed_is_tried_again_after_a_restart_and_said_only_once(bridge_world: World) -> None:
@@ -128,9 +128,9 @@ async def test_what_failed_is_tried_again_after_a_restart_and_said_only_once(bri
 
 
 async def test_a_folder_that_a_crash_kept_out_of_the_database_is_removed(bridge_world: World) -> None:
-    bridge_world.service._folders.create_tracks_key("orphan")
+    bridge_world.service._recordings.folders.create_tracks_key("orphan")
     await bridge_world.restart()
-    await bridge_world.until(lambda: bridge_world.service._folders.capture_ids() == [])
+    await bridge_world.until(lambda: bridge_world.service._recordings.folders.capture_ids() == [])
 
 
 async def test_a_recording_that_a_crash_ended_before_its_folder_was_made_is_said_to_be_empty(
@@ -139,7 +139,7 @@ async def test_a_recording_that_a_crash_ended_before_its_folder_was_made_is_said
     room, _ = await bridge_world.join(ALICE)
     await bridge_world.command("record")
     (capture,) = bridge_world.files
-    bridge_world.service._folders.delete_tracks(capture)
+    bridge_world.service._recordings.folders.delete_tracks(capture)
     await bridge_world.restart()
     bridge_world.relay.finish(room)  # nobody came back
     await bridge_world.until_states("posted")

@@ -189,7 +189,7 @@ async def test_a_disk_that_takes_nothing_refuses_the_recording(
     async def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("bridge.service.open_journals", full)
+    monkeypatch.setattr("bridge.recordings.open_journals", full)
     await bridge_world.join(ALICE)
     assert await bridge_world.refusal("record") == "capture_not_stored"
     assert bridge_world.relay.open_taps() == set()

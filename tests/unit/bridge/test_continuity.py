@@ -116,7 +116,7 @@ async def test_a_recorder_that_cannot_be_had_again_ends_the_recording_and_not_th
     async def gone(*_: object) -> None:
         raise CallerError("recorder_unavailable", "no recorder", status=503)
 
-    monkeypatch.setattr("bridge.service.open_journals", gone)
+    monkeypatch.setattr("bridge.recordings.open_journals", gone)
     await bridge_world.join(ALICE)
     assert bridge_world.relay.open_taps() == set()
     assert shown(bridge_world, room)["recording"] is None
@@ -140,7 +140,7 @@ async def test_a_crash_while_a_capture_ends_leaves_no_yes_for_the_next_one(
     with pytest.raises(RuntimeError):
         await bridge_world.command("stop", event="$stop")
     monkeypatch.undo()
-    monkeypatch.setattr("bridge.service.open_journals", bridge_world.open_files)
+    monkeypatch.setattr("bridge.recordings.open_journals", bridge_world.open_files)
     await bridge_world.restart()
     await bridge_world.join(ALICE)
     await bridge_world.join(BOB)

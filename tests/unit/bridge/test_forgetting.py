@@ -113,7 +113,7 @@ async def test_somebody_who_is_taken_out_while_the_film_is_made_is_not_in_what_i
 ) -> None:
     await recorded_call(bridge_world)
     making, go_on = asyncio.Event(), asyncio.Event()
-    work = bridge_world.service._artefacts._run_worker
+    work = bridge_world.service._recordings.artefacts._run_worker
 
     async def slowly(job: dict[str, Any], progress: Any) -> dict[str, Any]:
         result = await work(job, progress)
@@ -121,7 +121,7 @@ async def test_somebody_who_is_taken_out_while_the_film_is_made_is_not_in_what_i
         await go_on.wait()
         return result
 
-    monkeypatch.setattr(bridge_world.service._artefacts, "_run_worker", slowly)
+    monkeypatch.setattr(bridge_world.service._recordings.artefacts, "_run_worker", slowly)
     await bridge_world.command("stop")
     await making.wait()
     await bridge_world.command("forget", sender=BOB)
@@ -155,7 +155,7 @@ async def test_when_the_raw_tracks_are_gone_it_is_too_late_and_says_what_to_do(b
     bridge_world.relay.finish(room)
     await bridge_world.settled()
     bridge_world.clock.advance(7200)
-    await bridge_world.service._artefacts._clean()
+    await bridge_world.service._recordings.artefacts._clean()
     assert await bridge_world.refusal("forget", sender=BOB) == "forget_too_late"
 
 

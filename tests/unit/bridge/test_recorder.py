@@ -23,10 +23,10 @@ RECORDER = "@palabre:example.org:RECORDER"
 
 async def encrypted_call(world: World) -> str:
     """Alice and Bob are in an end-to-end call under MatrixRTC's identities, and publish encrypted microphones."""
-    meeting = await world.service._meetings.get(await world.meeting())
+    meeting = await world.service._stores.meetings.get(await world.meeting())
     call = await world.service.listener.open(meeting, MODE_END_TO_END)
     for user in (ALICE, BOB):
-        await world.service._calls.expect(call.id, f"{user}:PHONE", world.person(user))
+        await world.service._stores.calls.expect(call.id, f"{user}:PHONE", world.person(user))
         world.relay.join(call.room, f"{user}:PHONE")
         world.relay.publish(call.room, f"{user}:PHONE", track(f"mic-{user}", encrypted=True))
     world.matrix.rooms[ROOM].rtc = [member(ALICE), member(BOB)]
@@ -46,7 +46,7 @@ def process(world: World) -> FakeLink:
 
 def settled(world: World, links: int) -> bool:
     """Another process runs, or it was given up."""
-    return len(world.links) > links or not world.service.recorder._calls
+    return len(world.links) > links or not world.service._recordings.recorder._calls
 
 
 async def resting(world: World) -> None:
@@ -101,7 +101,7 @@ async def test_stopping_withdraws_the_member_event_before_the_presence(
 
 
 async def meeting_of(world: World) -> Meeting:
-    return await world.service._meetings.get(await world.meeting())
+    return await world.service._stores.meetings.get(await world.meeting())
 
 
 async def test_a_process_that_is_killed_is_followed_by_another_and_clients_see_the_recorder_leave_and_come_back(
@@ -130,7 +130,7 @@ async def test_a_process_that_dies_again_and_again_ends_the_recording_and_says_s
     await resting(bridge_world)
     await encrypted_call(bridge_world)
     await bridge_world.command("record")
-    recorder = bridge_world.service.recorder
+    recorder = bridge_world.service._recordings.recorder
     deaths = 0
     while recorder._calls:
         count = len(bridge_world.links)
