@@ -81,10 +81,10 @@ class Deployment:
     async def start(self, *, wait: bool = True) -> None:
         config = self.folder / "palabre.yaml"
         config.write_text(yaml.safe_dump(self.settings))
-        command = (sys.executable, "-m", "palabre.cli", "serve", "--dev", "--config", str(config))
+        command = [sys.executable, "-m", "palabre.cli", "serve", "--dev", "--config", str(config)]
         held = [] if self.held is None else [self.held.fileno()]
         if held:
-            command = (sys.executable, "-c", HAND_OVER, str(held[0]), *command)
+            command = [sys.executable, "-c", HAND_OVER, str(held[0]), *command]
         with self.log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 *command,
