@@ -33,6 +33,9 @@ class Permissions:
     share: bool = True  # a screen
 
 
+# What a participant is shown to hold beside what LiveKit's own permissions say: clients offer nothing else.
+SHOWN = {Right.CAPTURE: "capture", Right.MODERATE: "moderate"}
+
 # Which tracks each right lets somebody publish.
 SOURCES = {
     Right.PUBLISH: (TrackSource.MICROPHONE, TrackSource.CAMERA),
@@ -73,3 +76,9 @@ def publishing(may: Permissions) -> tuple[bool, tuple[TrackSource, ...]]:
         return True, ()
     sources = tuple(source for right, has in held.items() if has for source in SOURCES[right])
     return bool(sources), sources
+
+
+def shown(may: Permissions) -> str:
+    """The attribute `palabre.may`: names of `SHOWN` with a space between, or nothing."""
+    held = {Right.CAPTURE: may.capture, Right.MODERATE: may.moderate}
+    return " ".join(name for right, name in SHOWN.items() if held[right])

@@ -21,6 +21,7 @@ from bridge.meetings import Meeting, MeetingStore
 from bridge.people import Person
 from bridge.rights import publishing
 from bridge.room_questions import RoomQuestions
+from bridge.tokens import rights_attributes
 from media.relay.seams import RelayControl
 from palabre.base.errors import CallerError
 from palabre.base.ids import RoomId, loggable
@@ -160,6 +161,7 @@ class RoomWatch:
                     self._relay.set_permissions(
                         call.room, identity, can_publish=can_publish, can_publish_sources=sources
                     )
+                    self._relay.set_attributes(call.room, identity, rights_attributes(may))
 
     async def _remove(self, call: Call, identity: str, reason: str) -> None:
         """Out of the call. The door is shut already: admission asks the room again."""

@@ -6,7 +6,7 @@ The relay refreshes them while the person is there (`media.relay.tokens`).
 from __future__ import annotations
 
 from bridge.people import Person
-from bridge.rights import Permissions, publishing
+from bridge.rights import Permissions, publishing, shown
 from bridge.settings import LiveKitSettings
 from media.relay.seams import Grants
 from media.relay.tokens import mint
@@ -14,11 +14,17 @@ from media.relay.tokens import mint
 FOCUS_LIFETIME = 3600.0  # seconds, as the reference token service of MatrixRTC gives
 USER_ATTRIBUTE = "palabre.user"
 GUEST_ATTRIBUTE = "palabre.guest"
+MAY_ATTRIBUTE = "palabre.may"
 
 
 def identity_attributes(person: Person) -> dict[str, str]:
     """What everybody in the call is shown of who somebody is."""
     return {GUEST_ATTRIBUTE: "1"} if person.is_guest else {USER_ATTRIBUTE: person.key}
+
+
+def rights_attributes(may: Permissions) -> dict[str, str]:
+    """What everybody is shown of what somebody may do beyond publishing; an empty value removes it."""
+    return {MAY_ATTRIBUTE: shown(may)}
 
 
 def mint_join_token(
@@ -33,7 +39,8 @@ def mint_join_token(
         issuer=livekit.api_key,
         identity=identity,
         name=person.name,
-        attributes=identity_attributes(person),
+        attributes=identity_attributes(person)
+        | {name: value for name, value in rights_attributes(may).items() if value},
         room=room,
         room_join=True,
         can_publish=can_publish,

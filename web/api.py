@@ -79,7 +79,7 @@ class Api:
             text_field(openid, "access_token", limit=SECRET_LIMIT),
             RoomId(text_field(body, "room_id", limit=NAME_LIMIT)),
         )
-        return _session_view(opened)
+        return self._session_view(opened)
 
     async def _dev_session(self, request: web.Request) -> Mapping[str, Any]:
         if not self._dev:
@@ -88,7 +88,7 @@ class Api:
         body = await read_json(request)
         name = text_field(body, "user", limit=NAME_LIMIT)
         user = check_password(self._settings.dev_users, name, text_field(body, "password", limit=SECRET_LIMIT))
-        return _session_view(await self._bridge.entrance.open_for_dev_user(name, user.display_name, user.user_id))
+        return self._session_view(await self._bridge.entrance.open_for_dev_user(name, user.display_name, user.user_id))
 
     async def _meeting(self, request: web.Request) -> Mapping[str, Any]:
         session = await self._session(request)
@@ -178,6 +178,20 @@ class Api:
         self._requests.take(session.person.key, self._clock.monotonic())
         return session
 
+    def _session_view(self, opened: Opened) -> dict[str, Any]:
+        person = opened.session.person
+        settings = self._bridge.settings
+        view: dict[str, Any] = {
+            "session": opened.token,
+            "expires_at": opened.session.expires_at,
+            "user": {"id": person.key, "name": person.name},
+            "command_prefix": settings.command_prefix,
+            "forget_seconds": settings.forget_seconds,
+        }
+        if opened.meeting is not None:
+            view["meeting"] = {"id": opened.meeting.id, "title": opened.meeting.title}
+        return view
+
     def _require_bound(self, session: Session) -> None:
         """A session for every meeting is the dev sign-in's, and must not outlive it in the database."""
         if session.meeting is None and not self._dev:
@@ -207,15 +221,3 @@ def _kinds(body: Mapping[str, Any]) -> list[Kind]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name in known for name in names):
         raise CallerError("bad_field", "“kinds” must list “recording”, “transcription” or both.", field="kinds")
     return [known[name] for name in dict.fromkeys(names)]
-
-
-def _session_view(opened: Opened) -> dict[str, Any]:
-    person = opened.session.person
-    view: dict[str, Any] = {
-        "session": opened.token,
-        "expires_at": opened.session.expires_at,
-        "user": {"id": person.key, "name": person.name},
-    }
-    if opened.meeting is not None:
-        view["meeting"] = {"id": opened.meeting.id, "title": opened.meeting.title}
-    return view

@@ -230,6 +230,8 @@ class Relay:
     def set_attributes(self, room: str, identity: str, attributes: Mapping[str, str]) -> None:
         found = self.registry.get(room)
         participant = found.member(identity).participant
+        if all(participant.attributes.get(key, "") == value for key, value in attributes.items()):
+            return  # nobody is told of what is so already
         participant.update(attributes=attributes)
         found.update(participant)
 

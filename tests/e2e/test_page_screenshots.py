@@ -69,6 +69,12 @@ async def test_the_pictures_of_the_documentation(
     await ana.keyboard.press("Control+Shift+L")
     await expect(ana.get_by_role("button", name="J’accepte")).to_be_visible()
     await take(ana, folder / "consent.png")
+
+    await bruno.get_by_role("button", name="Enregistrement").click()
+    await bruno.get_by_role("button", name="Retirer mon accord").click()
+    await expect(bruno.get_by_role("region", name="Que faire de ce qui a déjà été enregistré")).to_be_visible()
+    await take(bruno, folder / "withdrawal.png")
+    await bruno.get_by_role("button", name="Garder").click()
     await ana.get_by_role("button", name="Quitter la réunion").click()
 
     page, widget = await frame_widget(site, browser, matrix_client_page, "ana")

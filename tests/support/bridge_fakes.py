@@ -359,6 +359,11 @@ class FakeRelay:
     def attributes(self, room: str, identity: str) -> dict[str, str]:
         return self._room(room).attributes.get(identity, {})
 
+    def consents(self, room: str, identity: str) -> dict[str, str]:
+        """What everybody is shown of somebody's answers."""
+        shown, prefix = self.attributes(room, identity), "palabre.consent."
+        return {name.removeprefix(prefix): value for name, value in shown.items() if name.startswith(prefix)}
+
     def join(self, room: str, identity: str, name: str = "") -> None:
         facts = ParticipantFacts(identity, f"PA_{identity}", name or identity, "standard", {}, 0.0)
         self._room(room).people[identity] = facts

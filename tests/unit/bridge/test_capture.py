@@ -29,8 +29,8 @@ async def test_whoever_starts_is_recorded_and_everyone_else_only_asked(bridge_wo
     _, bob = await bridge_world.join(BOB)
     await bridge_world.command("record")
     assert bridge_world.relay.open_taps() == {mic(ALICE)}
-    assert bridge_world.relay.attributes(room, alice) == {"palabre.consent.recording": "yes"}
-    assert bridge_world.relay.attributes(room, bob) == {"palabre.consent.recording": "asked"}
+    assert bridge_world.relay.consents(room, alice) == {"recording": "yes"}
+    assert bridge_world.relay.consents(room, bob) == {"recording": "asked"}
     assert shown(bridge_world, room)["recording"]["by"] == "Alice"
     assert shown(bridge_world, room)["transcription"] is None
     assert bridge_world.relay.state[room].recording
@@ -44,7 +44,7 @@ async def test_a_yes_opens_and_a_no_after_it_closes_at_once(bridge_world: World)
     assert bridge_world.relay.open_taps() == {mic(ALICE), mic(BOB)}
     await bridge_world.command("decline", sender=BOB)
     assert bridge_world.relay.open_taps() == {mic(ALICE)}
-    assert bridge_world.relay.attributes(room, bob) == {"palabre.consent.recording": "no"}
+    assert bridge_world.relay.consents(room, bob) == {"recording": "no"}
     (files,) = bridge_world.files.values()
     assert files.withdrawals == [bob]
     assert files.tracks[mic(BOB)].is_closed
@@ -66,7 +66,7 @@ async def test_a_latecomer_is_asked_and_one_who_agreed_before_joining_is_read_at
     room, _ = await bridge_world.join(ALICE)
     await bridge_world.command("record")
     await bridge_world.join("camille")
-    assert bridge_world.relay.attributes(room, "guest:camille/tab") == {"palabre.consent.recording": "asked"}
+    assert bridge_world.relay.consents(room, "guest:camille/tab") == {"recording": "asked"}
     await bridge_world.command("agree", sender=BOB)
     assert mic(BOB) not in bridge_world.relay.open_taps()
     await bridge_world.join(BOB)
@@ -117,10 +117,10 @@ async def test_stopping_closes_everything_and_ends_the_consents(bridge_world: Wo
     assert bridge_world.relay.open_taps() == set()
     assert shown(bridge_world, room) == {"recording": None, "transcription": None}
     assert not bridge_world.relay.state[room].recording
-    assert bridge_world.relay.attributes(room, alice) == {}
+    assert bridge_world.relay.consents(room, alice) == {}
     assert all(files.closed for files in bridge_world.files.values())
     await bridge_world.command("record", sender=BOB)
-    assert bridge_world.relay.attributes(room, alice) == {"palabre.consent.recording": "asked"}
+    assert bridge_world.relay.consents(room, alice) == {"recording": "asked"}
     assert bridge_world.relay.open_taps() == set()
 
 

@@ -88,7 +88,7 @@ async def test_after_a_long_outage_nobody_is_recorded_any_more(bridge_world: Wor
     assert shown(bridge_world, room)["recording"] is None
     await bridge_world.join(ALICE)
     assert bridge_world.relay.open_taps() == set()
-    assert bridge_world.relay.attributes(room, f"{ALICE}/tab") == {}
+    assert bridge_world.relay.consents(room, f"{ALICE}/tab") == {}
     await bridge_world.until_states("posted")
     assert [job["interrupted"] for job in bridge_world.jobs] == [True]
 

@@ -53,6 +53,18 @@ async def test_a_loss_of_power_narrows_what_somebody_may_publish_and_a_gain_give
     assert world.relay.removed == []
 
 
+async def test_who_may_record_and_moderate_is_shown_and_follows_the_room(world: World) -> None:
+    room, identity = await world.join(BOB)
+    facts = world.matrix.rooms[ROOM]
+    facts.powers[BOB] = 50
+    await told(world, Change.POWER)
+    assert world.relay.attributes(room, identity)["palabre.may"] == "capture moderate"
+    facts.powers[BOB] = 0
+    facts.required_power = {"org.palabre.call.record": 50}
+    await told(world, Change.POWER)
+    assert "palabre.may" not in world.relay.attributes(room, identity)
+
+
 async def test_a_server_that_the_room_excludes_loses_its_people_from_the_call_and_nobody_else_is_lost(
     world: World,
 ) -> None:

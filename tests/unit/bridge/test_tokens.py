@@ -24,12 +24,13 @@ def grants(tmp_path: Path, user: UserId | None = ALICE, may: Permissions = ALL) 
 def test_a_token_says_who_may_join_which_call_and_for_how_long(tmp_path: Path) -> None:
     given = grants(tmp_path)
     assert (given.identity, given.name, given.room, given.room_join) == (f"{ALICE}/tab", "Alice", "call-x", True)
-    assert given.attributes == {"palabre.user": ALICE}
+    assert given.attributes == {"palabre.user": ALICE, "palabre.may": "capture moderate"}
     assert 0 < given.expires_at - NOW <= 3600
 
 
 def test_a_guest_is_marked_as_one(tmp_path: Path) -> None:
-    assert grants(tmp_path, None).attributes == {"palabre.guest": "1"}
+    may = Permissions(publish=True, capture=False, moderate=False)
+    assert grants(tmp_path, None, may).attributes == {"palabre.guest": "1"}
 
 
 def test_nobody_gets_a_token_to_administer_a_room_to_hide_or_to_rename_themselves(tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ async def test_the_widgets_way_in_from_proof_to_token(client: Client, bridge_wor
     assert (seat["mode"], seat["service_url"]) == ("server", "")
 
 
+async def test_a_session_tells_how_commands_begin_and_how_long_people_can_be_taken_out(client: Client) -> None:
+    _, by_openid = await ask(client, "POST", "/api/session/openid", openid(ALICE))
+    _, by_password = await ask(client, "POST", "/api/session/dev", {"user": "camille", "password": "palabre"})
+    for answer in (by_openid, by_password):
+        assert (answer["command_prefix"], answer["forget_seconds"]) == ("!palabre", 3600)
+
+
 async def test_a_page_that_takes_part_in_matrixrtc_gets_an_end_to_end_seat_under_its_matrix_device(
     client: Client, bridge_world: World
 ) -> None:

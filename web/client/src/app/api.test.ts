@@ -20,6 +20,22 @@ test('the session goes into the header of what follows, and no cookie with it', 
   expect(init?.headers).toMatchObject({ Authorization: 'Bearer s3cret' })
 })
 
+test('a session tells how commands begin and how long people can be taken out', async () => {
+  const { api } = answering(200, { ...SESSION, command_prefix: '!visio', forget_seconds: 7200 })
+  await api.signInByOpenId(OPENID, '!r:e')
+  expect(api.service).toEqual({ commandPrefix: '!visio', forgetSeconds: 7200 })
+})
+
+test('people are named in addresses so that their slashes stay theirs', async () => {
+  const { fetch, api } = answering(200, { muted: 1 })
+  expect(await api.mute('m1', '@ana:e/tab1')).toBe(1)
+  await api.remove('m1', '@ana:e/tab1')
+  expect(fetch.mock.calls.map(([url]) => url)).toEqual([
+    '/api/meetings/m1/participants/%40ana%3Ae%2Ftab1/mute',
+    '/api/meetings/m1/participants/%40ana%3Ae%2Ftab1/remove',
+  ])
+})
+
 test('refusals keep their code and parameters', async () => {
   const { api } = answering(403, { code: 'server_not_allowed', message: '…', params: { server: 'evil.example' } })
   const refusal = await api.meeting('m1').catch((error: unknown) => error)

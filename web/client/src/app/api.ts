@@ -33,7 +33,15 @@ export interface Pass {
   mode: string
   /** The focus to name in the room's member event; absent where the call is closed to other Matrix clients. */
   service_url?: string | null
-  may: { publish: boolean; capture: boolean; moderate: boolean }
+  may: { publish: boolean; share: boolean; capture: boolean; moderate: boolean }
+}
+
+/** What the server says of itself, for sentences. */
+export interface Service {
+  /** How commands to the bot begin. */
+  commandPrefix: string
+  /** How long after a call people can still be taken out of what was captured of it. */
+  forgetSeconds: number
 }
 
 /** The server refused, or could not be reached (`unreachable`). `code` is stable; the page translates it. */
@@ -53,6 +61,8 @@ const TIMEOUT = 15_000 // ms
 
 export class Api {
   private session: string | null = null
+  /** The defaults of both, until a session says otherwise. */
+  service: Service = { commandPrefix: '!palabre', forgetSeconds: 3600 }
 
   constructor(private readonly fetch: typeof globalThis.fetch = globalThis.fetch.bind(globalThis)) {}
 
@@ -66,14 +76,19 @@ export class Api {
 
   async signInByOpenId(openid: OpenId, roomId: string): Promise<{ user: User; meetingId: string }> {
     const answer = await this.call('POST', '/session/openid', { openid, room_id: roomId })
-    this.session = answer.session
+    this.opened(answer)
     return { user: answer.user, meetingId: answer.meeting.id }
   }
 
   async signInByPassword(user: string, password: string): Promise<User> {
     const answer = await this.call('POST', '/session/dev', { user, password })
-    this.session = answer.session
+    this.opened(answer)
     return answer.user
+  }
+
+  private opened(answer: { session: string; command_prefix: string; forget_seconds: number }): void {
+    this.session = answer.session
+    this.service = { commandPrefix: answer.command_prefix, forgetSeconds: answer.forget_seconds }
   }
 
   async meeting(id: string): Promise<Meeting> {
@@ -107,6 +122,20 @@ export class Api {
     await this.call('PUT', `/meetings/${encodeURIComponent(id)}/consent`, { kinds, answer })
   }
 
+  /** A no that also takes out what was captured before; in the meeting's last call, also after it. */
+  async removeEarlier(id: string, kinds: Kind[]): Promise<void> {
+    await this.call('PUT', `/meetings/${encodeURIComponent(id)}/consent`, { kinds, answer: 'no', earlier: 'remove' })
+  }
+
+  /** How many tracks were open: none where nothing of them passes through this server. */
+  async mute(id: string, identity: string): Promise<number> {
+    return (await this.call('POST', `${participant(id, identity)}/mute`)).muted
+  }
+
+  async remove(id: string, identity: string): Promise<void> {
+    await this.call('POST', `${participant(id, identity)}/remove`)
+  }
+
   // The shapes are the server's word (docs/http-api.md); what people typed is in them, code is not.
   // oxlint-disable-next-line typescript/no-explicit-any
   private async call(method: string, path: string, body?: unknown): Promise<any> {
@@ -131,6 +160,10 @@ export class Api {
     if (answer === null) throw new ApiError('bad_answer', response.status)
     return answer
   }
+}
+
+function participant(meeting: string, identity: string): string {
+  return `/meetings/${encodeURIComponent(meeting)}/participants/${encodeURIComponent(identity)}`
 }
 
 function errorFrom(status: number, answer: unknown): ApiError {

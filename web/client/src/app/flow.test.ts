@@ -10,7 +10,7 @@ import type { Door } from './flow'
 import { Flow, problemOf } from './flow'
 
 const MEETING: Meeting = { id: 'm1', title: 'Budget', mode: 'server', roomEncrypted: true, call: null, capture: NOTHING }
-const PASS = { url: 'wss://r', token: 't', identity: 'ana-d1', name: 'Ana', mode: 'server', may: { publish: true, capture: true, moderate: false } }
+const PASS = { url: 'wss://r', token: 't', identity: 'ana-d1', name: 'Ana', mode: 'server', may: { publish: true, share: true, capture: true, moderate: false } }
 const OPENID = { access_token: 't', token_type: 'Bearer', matrix_server_name: 'e', expires_in: 60 }
 
 function made(kind: Door['kind'], dev = true) {
@@ -192,6 +192,23 @@ describe('in a Matrix client, end to end', () => {
     await expect(flow.answerConsent(['recording'], 'yes')).rejects.toMatchObject({ code: 'consent_not_sent' })
   })
 
+  test('end-to-end, an earlier part is taken out by the event and by the server, whose refusal counts', async () => {
+    const { flow, session, stay } = await before()
+    Object.assign(session, { room: { metadata: JSON.stringify({ call: 'c1' }) } })
+    await flow.join(tracks(), DEFAULT_DEVICES)
+    const put = vi.spyOn(flow.api, 'removeEarlier').mockResolvedValue(undefined)
+    await flow.removeEarlier(['recording'])
+    expect(stay.sendConsent).toHaveBeenLastCalledWith({ call: 'c1', answers: { recording: 'no' }, earlier: 'remove' })
+    expect(put).toHaveBeenCalledWith('m1', ['recording'])
+    put.mockRejectedValue(new ApiError('unreachable', 0))
+    await flow.removeEarlier(['recording'])
+    put.mockRejectedValue(new ApiError('forget_too_late', 409))
+    await expect(flow.removeEarlier(['recording'])).rejects.toMatchObject({ code: 'forget_too_late' })
+    stay.sendConsent.mockRejectedValue(new Error('not allowed'))
+    put.mockRejectedValue(new ApiError('unreachable', 0))
+    await expect(flow.removeEarlier(['recording'])).rejects.toMatchObject({ code: 'unreachable' })
+  })
+
   test('end-to-end, whoever starts a recording agrees by an event of their own', async () => {
     const { flow, session, stay } = await before()
     Object.assign(session, { room: { metadata: JSON.stringify({ call: 'c1' }) } })
@@ -253,15 +270,25 @@ describe('the call', () => {
 
   test('leaves behind how long it was and what was captured', async () => {
     await parts.flow.join(tracks(), DEFAULT_DEVICES)
-    parts.flow.noteCapture({ recording: { by: 'x', since: 1 }, transcription: null })
-    parts.flow.noteCapture(NOTHING)
+    parts.flow.noteCapture({ recording: { by: 'x', since: 1 }, transcription: null }, [])
+    parts.flow.noteCapture(NOTHING, ['recording'])
     parts.tick(125_000)
     parts.end('duplicate_identity')
     expect(parts.flow.screen.getState()).toMatchObject({
       name: 'ended',
-      summary: { seconds: 125, captured: ['recording'], problem: { code: 'duplicate_identity' } },
+      summary: { seconds: 125, captured: ['recording'], kept: ['recording'], problem: { code: 'duplicate_identity' } },
     })
     expect(parts.flow.call).toBeNull()
+  })
+
+  test('lets one have one’s part removed during it and after it, by the server alone', async () => {
+    const remove = vi.spyOn(parts.flow.api, 'removeEarlier').mockResolvedValue(undefined)
+    await parts.flow.join(tracks(), DEFAULT_DEVICES)
+    await parts.flow.removeEarlier(['recording'])
+    parts.end(null)
+    await parts.flow.removeEarlier(['transcription'])
+    expect(remove.mock.calls).toEqual([['m1', ['recording']], ['m1', ['transcription']]])
+    expect(parts.stay.sendConsent).not.toHaveBeenCalled()
   })
 
   test('can be entered again', async () => {

@@ -75,6 +75,7 @@ export class Flow {
   /** Why we leave, where it isn't the person's wish. */
   private failure: string | null = null
   private readonly captured = new Set<Kind>()
+  private kept: Kind[] = []
   private readonly now: () => number
 
   constructor(private readonly parts: FlowParts) {
@@ -135,6 +136,7 @@ export class Flow {
     }
     this.begun = this.now()
     this.captured.clear()
+    this.kept = []
     this.tell({ type: 'connected' })
     void this.keepVisible(true)
   }
@@ -213,8 +215,9 @@ export class Flow {
   }
 
   /** The call's own screen says what is captured, so that the last page can tell what becomes of it. */
-  noteCapture(capture: Capture): void {
+  noteCapture(capture: Capture, kept: Kind[]): void {
     for (const kind of running(capture)) this.captured.add(kind)
+    this.kept = kept
   }
 
   async startCapture(kinds: Kind[]): Promise<void> {
@@ -238,16 +241,37 @@ export class Flow {
     if (!(await sent)) throw new FlowError('consent_not_sent')
   }
 
+  /** Takes out what was captured of the person before they said no: in the call, or after it. */
+  async removeEarlier(kinds: Kind[]): Promise<void> {
+    const sent = this.sendConsent(kinds, 'no', { earlier: 'remove' })
+    try {
+      await this.ask(() => this.api.removeEarlier(this.meetingId, kinds))
+    } catch (error) {
+      // What the server refuses stays refused; only its silence is made up for by the event.
+      if (problemOf(error).code !== 'unreachable' || !(await sent)) throw error
+    }
+  }
+
   /** Whether it went through the room. */
-  private async sendConsent(kinds: Kind[], answer: Answer): Promise<boolean> {
+  private async sendConsent(kinds: Kind[], answer: Answer, more: { earlier?: 'remove' } = {}): Promise<boolean> {
     const { session, stay } = this.running ?? {}
-    const call = callIdOf(session?.room.metadata)
-    if (stay?.endToEnd !== true || call === null) return false
+    if (session === undefined || stay?.endToEnd !== true) return false
+    const call = callIdOf(session.room.metadata)
+    if (call === null) return false
     const answers = Object.fromEntries(kinds.map((kind) => [kind, answer]))
-    return await stay.sendConsent({ call, answers }).then(
+    return await stay.sendConsent({ call, answers, ...more }).then(
       () => true,
       () => false, // The client does not allow it, or its homeserver is away.
     )
+  }
+
+  /** Returns how many tracks were open. */
+  async mute(identity: string): Promise<number> {
+    return await this.ask(() => this.api.mute(this.meetingId, identity))
+  }
+
+  async remove(identity: string): Promise<void> {
+    await this.ask(() => this.api.remove(this.meetingId, identity))
   }
 
   private async enterByWidget(): Promise<void> {
@@ -307,7 +331,7 @@ export class Flow {
     void this.keepVisible(false)
     const code = this.failure ?? ending
     const problem = code === null ? null : { code }
-    this.tell({ type: 'left', summary: { seconds, captured: [...this.captured], problem } })
+    this.tell({ type: 'left', summary: { seconds, captured: [...this.captured], kept: this.kept, problem } })
   }
 
   private async keepVisible(visible: boolean): Promise<void> {

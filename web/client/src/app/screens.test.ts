@@ -19,7 +19,7 @@ test('a refused join goes back to the preview with the reason', () => {
 })
 
 test('after the call one may come back', () => {
-  const summary = { seconds: 60, captured: [], problem: null }
+  const summary = { seconds: 60, captured: [], kept: [], problem: null }
   const screen = through(found, { type: 'joinAsked' }, { type: 'connected' }, { type: 'left', summary })
   expect(screen).toMatchObject({ name: 'ended', summary })
   expect(next(screen, { type: 'backAsked' })).toMatchObject({ name: 'prejoin', problem: null })

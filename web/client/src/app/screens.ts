@@ -17,6 +17,8 @@ export interface Summary {
   seconds: number
   /** What was captured while the person was in. */
   captured: Kind[]
+  /** Of what something of the person is kept. */
+  kept: Kind[]
   /** Null: the person left by themselves. */
   problem: Problem | null
 }

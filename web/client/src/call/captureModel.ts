@@ -9,20 +9,26 @@ import { createStore } from 'zustand/vanilla'
 import type { ConsentEvent, ConsentState } from './consent'
 import { CALM, consent } from './consent'
 import type { Answer, Capture, Kind, Standings } from './capture'
+import type { EarlierEvent, EarlierParts } from './earlier'
+import { earlier, keptOf, NOTHING_EARLIER, shown, those } from './earlier'
 import { captureOf, localpart, NOTHING, standingsOf, UNASKED } from './capture'
 
 export interface CaptureState {
   capture: Capture
   standings: Standings
   consent: ConsentState
+  earlier: EarlierParts
+  /** Code of why an earlier part could not be removed. */
+  notRemoved: string | null
 }
 
 /** What the API offers of it (app/flow.ts). */
 export interface CaptureRequests {
-  noteCapture(capture: Capture): void
+  noteCapture(capture: Capture, kept: Kind[]): void
   startCapture(kinds: Kind[]): Promise<void>
   stopCapture(kinds: Kind[]): Promise<void>
   answerConsent(kinds: Kind[], answer: Answer): Promise<void>
+  removeEarlier(kinds: Kind[]): Promise<void>
 }
 
 /** An answer that travels through the room takes a moment; after this it will not come any more. */
@@ -31,15 +37,27 @@ const HEARD_WITHIN = 15_000 // ms
 export type CaptureModel = ReturnType<typeof captureModel>
 
 export function captureModel(room: Room, requests: CaptureRequests, codeOf: (error: unknown) => string) {
-  const store = createStore<CaptureState>(() => ({ capture: NOTHING, standings: UNASKED, consent: CALM }))
-  const happen = (event: ConsentEvent) => store.setState((state) => ({ consent: consent(state.consent, event) }))
+  const store = createStore<CaptureState>(() => ({
+    capture: NOTHING,
+    standings: UNASKED,
+    consent: CALM,
+    earlier: NOTHING_EARLIER,
+    notRemoved: null,
+  }))
+  const happen = (event: ConsentEvent) => {
+    store.setState((state) => ({ consent: consent(state.consent, event) }))
+    if (event.type === 'refused') ofEarlier(event.kinds, 'refused')
+  }
+  const ofEarlier = (kinds: readonly Kind[], event: EarlierEvent) =>
+    store.setState((state) => ({ earlier: earlier(state.earlier, kinds, event), notRemoved: null }))
+  const note = () => requests.noteCapture(store.getState().capture, keptOf(store.getState().earlier))
 
   const read = () => {
     const capture = captureOf(room.metadata)
     const standings = standingsOf(room.localParticipant.attributes)
-    store.setState({ capture, standings })
+    store.setState((state) => ({ capture, standings, earlier: shown(state.earlier, standings) }))
     happen({ type: 'told', capture, standings })
-    requests.noteCapture(capture)
+    note()
   }
   const attributesChanged = (_: unknown, participant: Participant) => {
     if (participant === room.localParticipant) read()
@@ -67,6 +85,7 @@ export function captureModel(room: Room, requests: CaptureRequests, codeOf: (err
     },
     async answer(kinds: Kind[], answer: Answer): Promise<void> {
       happen({ type: 'answered', kinds, answer })
+      if (answer === 'no') ofEarlier(kinds, 'withdraw')
       const number = ++answers
       for (const kind of kinds) latest[kind] = number
       try {
@@ -74,6 +93,24 @@ export function captureModel(room: Room, requests: CaptureRequests, codeOf: (err
         expectWord(kinds, number)
       } catch (error) {
         happen({ type: 'refused', kinds, code: codeOf(error) })
+      }
+    },
+    /** What was captured of them stays; they may still change their mind. */
+    keepEarlier: () => ofEarlier(those(store.getState().earlier, 'asked'), 'keep'),
+    askEarlier: (kind: Kind) => ofEarlier([kind], 'ask'),
+    /** Whether it is done. */
+    async removeEarlier(): Promise<boolean> {
+      const kinds = those(store.getState().earlier, 'asked')
+      ofEarlier(kinds, 'remove')
+      try {
+        await requests.removeEarlier(kinds)
+        ofEarlier(kinds, 'removed')
+        note()
+        return true
+      } catch (error) {
+        ofEarlier(kinds, 'refused')
+        store.setState({ notRemoved: codeOf(error) })
+        return false
       }
     },
     start: (kinds: Kind[]) => requests.startCapture(kinds),

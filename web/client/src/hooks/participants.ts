@@ -1,7 +1,10 @@
 /** Facts about one participant that change while they are in, as React state. */
+import { useRoomContext } from '@livekit/components-react'
 import type { Participant } from 'livekit-client'
 import { ParticipantEvent } from 'livekit-client'
 import { useCallback, useSyncExternalStore } from 'react'
+import type { Right } from '../call/rights'
+import { holds } from '../call/rights'
 
 const MEDIA = [
   ParticipantEvent.TrackMuted,
@@ -13,6 +16,8 @@ const MEDIA = [
 ] as const
 
 const ATTRIBUTES = [ParticipantEvent.AttributesChanged] as const
+
+const RIGHTS = [ParticipantEvent.ParticipantPermissionsChanged, ParticipantEvent.AttributesChanged] as const
 
 export function useMicrophoneOn(participant: Participant): boolean {
   return useFact(participant, MEDIA, (p) => p.isMicrophoneEnabled)
@@ -26,7 +31,12 @@ export function useAttribute(participant: Participant, name: string): string | u
   return useFact(participant, ATTRIBUTES, (p) => p.attributes[name])
 }
 
-type Events = typeof MEDIA | typeof ATTRIBUTES
+/** Whether the person may do something in the call just now. */
+export function useMay(right: Right): boolean {
+  return useFact(useRoomContext().localParticipant, RIGHTS, (me) => holds(me, right))
+}
+
+type Events = typeof MEDIA | typeof ATTRIBUTES | typeof RIGHTS
 
 function useFact<T extends string | boolean | undefined>(
   participant: Participant,

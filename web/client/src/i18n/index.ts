@@ -1,15 +1,29 @@
-/** The page's languages. French is the source; each language is one file of the build, fetched when wanted. */
+/**
+ * The page's languages. French is the source. Each language is two files of the build, fetched when wanted: what
+ * everybody reads, and the words of parts that are themselves fetched later (ui/fetched.tsx).
+ */
 import i18next from 'i18next'
 import { initReactI18next } from 'react-i18next'
 
 export const LANGUAGES = ['fr', 'de', 'en'] as const
 export type Language = (typeof LANGUAGES)[number]
 
-const LOADERS: Record<Language, () => Promise<{ default: Record<string, object> }>> = {
+type Loaders = Record<Language, () => Promise<{ default: Record<string, object> }>>
+
+const LOADERS: Loaders = {
   fr: () => import('./fr'),
   de: () => import('./de'),
   en: () => import('./en'),
 }
+
+const LATER: Loaders = {
+  fr: () => import('./fr/later'),
+  de: () => import('./de/later'),
+  en: () => import('./en/later'),
+}
+
+/** Whether somebody wanted the words for later, in whatever language. */
+let wanted = false
 
 /** The first wish that we speak; English where we speak none, as most people read it. */
 export function chooseLanguage(wishes: readonly string[]): Language {
@@ -35,9 +49,20 @@ export async function startI18n(language: Language): Promise<void> {
 }
 
 export async function changeLanguage(language: Language): Promise<void> {
-  for (const [namespace, words] of Object.entries((await LOADERS[language]()).default)) {
-    i18next.addResourceBundle(language, namespace, words)
-  }
+  await add(language, LOADERS)
+  if (wanted) await add(language, LATER)
   await i18next.changeLanguage(language)
   document.documentElement.lang = language
+}
+
+/** Before a part is shown whose words not everybody needs. */
+export async function laterWords(): Promise<void> {
+  wanted = true
+  await add(i18next.language as Language, LATER)
+}
+
+async function add(language: Language, loaders: Loaders): Promise<void> {
+  for (const [namespace, words] of Object.entries((await loaders[language]()).default)) {
+    i18next.addResourceBundle(language, namespace, words)
+  }
 }

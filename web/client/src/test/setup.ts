@@ -1,5 +1,5 @@
 /** What jsdom or Node lacks and the page's libraries call. */
-import { cleanup } from '@testing-library/react'
+import { cleanup, configure } from '@testing-library/react'
 import { afterEach, beforeAll } from 'vitest'
 import { startI18n } from '../i18n'
 
@@ -26,6 +26,9 @@ promises.withResolvers ??= () => {
   })
   return { promise, ...settle }
 }
+
+// The first to want a part that is fetched later waits until it has been compiled.
+configure({ asyncUtilTimeout: 10_000 })
 
 beforeAll(async () => {
   await startI18n('fr')

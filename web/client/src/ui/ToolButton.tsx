@@ -9,8 +9,8 @@ export interface ToolButtonProps {
   text: string
   /** The whole name for screen readers; holds the word, so that people who speak to their computer find it. */
   label?: string | undefined
-  /** `off` is the alarming state of a muted device. */
-  tone?: 'plain' | 'off' | 'leave' | undefined
+  /** `off` is the alarming state of a muted device; `locked` can be pressed to hear why it can't be used. */
+  tone?: 'plain' | 'off' | 'locked' | 'leave' | undefined
   /** Makes it a toggle: pressed or not. */
   pressed?: boolean | undefined
   badge?: number | undefined

@@ -1,6 +1,6 @@
 /** The call: header, what wants a decision, stage, side panel, control bar. Fetched while people are still before it. */
 import { RoomContext } from '@livekit/components-react'
-import { useCallback, useEffect, useState } from 'react'
+import { Suspense, useCallback, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Meeting } from '../../app/api'
 import { useFlow } from '../../app/context'
@@ -8,19 +8,22 @@ import type { RunningCall } from '../../app/flow'
 import { problemOf } from '../../app/flow'
 import { captureModel } from '../../call/captureModel'
 import { makeRoster } from '../../call/roster'
+import { fetched } from '../later/fetched'
 import { Notices } from '../../ui/Live'
 import { CaptureContext } from '../capture/context'
 import { ConsentBanner } from '../capture/ConsentBanner'
-import { ChatPanel } from '../chat/ChatPanel'
 import { ConnectionBanners } from '../connection/ConnectionBanners'
 import { ControlBar } from '../controls/ControlBar'
-import { PeoplePanel } from '../people/PeoplePanel'
+import { Earlier } from '../earlier/Earlier'
 import { Stage } from '../stage/Stage'
 import css from './CallScreen.module.css'
 import { CallContext, RosterContext } from './context'
 import { Header } from './Header'
 import { Sounds } from './Sounds'
 import { useNews } from './useNews'
+
+const ChatPanel = fetched('ChatPanel')
+const PeoplePanel = fetched('PeoplePanel')
 
 export type Panel = 'chat' | 'people' | null
 
@@ -61,13 +64,16 @@ function Layout({ meeting, call }: { meeting: Meeting; call: RunningCall }) {
       <div className={css.banners} data-region>
         <ConnectionBanners />
         <ConsentBanner />
+        <Earlier />
       </div>
       <main id="stage" className={css.stage} tabIndex={-1} aria-label={t('stage')} data-region>
         <Stage />
         <Notices />
       </main>
-      {panel === 'chat' && <ChatPanel onClose={close} />}
-      {panel === 'people' && <PeoplePanel onClose={close} />}
+      <Suspense>
+        {panel === 'chat' && <ChatPanel onClose={close} />}
+        {panel === 'people' && <PeoplePanel onClose={close} />}
+      </Suspense>
       <ControlBar panel={panel} onPanel={toggle} onLeave={() => void flow.leave()} />
     </div>
   )

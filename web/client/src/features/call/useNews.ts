@@ -1,11 +1,16 @@
-/** Says aloud what happens around the person: who comes and goes, shares a screen, writes, records. */
-import { useEffect } from 'react'
+/** Says aloud what happens around the person and to them: who comes and goes, shares, writes, records, mutes. */
+import type { LocalParticipant, Participant } from 'livekit-client'
+import { RoomEvent } from 'livekit-client'
+import { useEffect, useRef } from 'react'
 import { useTranslation } from 'react-i18next'
 import { announce, notify } from '../../app/live'
 import type { RunningCall } from '../../app/flow'
 import { KINDS } from '../../call/capture'
+import { question } from '../../call/consent'
+import { holds } from '../../call/rights'
 import type { Person } from '../../call/roster'
 import { useCaptureModel } from '../capture/context'
+import { useSentence } from '../problem/sentence'
 import { useRosterStore } from './context'
 
 /** In a larger meeting, every coming and going would drown what people say. */
@@ -17,6 +22,7 @@ export function useNews(call: RunningCall): void {
   usePeopleNews()
   useChatNews(call)
   useCaptureNews()
+  useOwnNews(call)
 }
 
 function usePeopleNews(): void {
@@ -59,9 +65,15 @@ function useChatNews({ session }: RunningCall): void {
 function useCaptureNews(): void {
   const { t } = useTranslation('capture')
   const model = useCaptureModel()
+  const sentence = useRef(useSentence())
   useEffect(
     () =>
-      model.store.subscribe(({ capture }, before) => {
+      model.store.subscribe(({ capture, standings, consent }, before) => {
+        // What is asked again says in its banner why.
+        const { failed } = consent
+        if (failed !== null && failed !== before.consent.failed && question(consent, capture, standings).length === 0) {
+          notify(sentence.current({ code: failed }).text, 'trouble')
+        }
         for (const kind of KINDS) {
           if (capture[kind] !== null && before.capture[kind] === null) announce(t(`${kind}_running`))
           if (capture[kind] === null && before.capture[kind] !== null) notify(t(`${kind}_stopped`))
@@ -69,4 +81,35 @@ function useCaptureNews(): void {
       }),
     [model, t],
   )
+}
+
+/** By whom one was muted, and what one may do from now on or no longer. */
+function useOwnNews({ session }: RunningCall): void {
+  const { t } = useTranslation('call')
+  useEffect(() => {
+    const { room } = session
+    const me = room.localParticipant
+    let before = mayOf(me)
+    const attributes = (changed: Record<string, string>, participant: Participant) => {
+      const by = changed['palabre.muted_by']
+      if (participant === me && by) notify(t('muted_by', { name: by }), 'trouble')
+    }
+    const permissions = (_: unknown, participant: Participant) => {
+      if (participant !== me) return
+      const now = mayOf(me)
+      if (before.speak && !now.speak) notify(t('listen_only'), 'trouble')
+      else if (before.share && !now.share) notify(t('locked', { what: t('screen_label') }), 'trouble')
+      if (!before.speak && now.speak) notify(t('speak_gained'))
+      else if (!before.share && now.share) notify(t('share_gained'))
+      before = now
+    }
+    room.on(RoomEvent.ParticipantAttributesChanged, attributes).on(RoomEvent.ParticipantPermissionsChanged, permissions)
+    return () => {
+      room.off(RoomEvent.ParticipantAttributesChanged, attributes).off(RoomEvent.ParticipantPermissionsChanged, permissions)
+    }
+  }, [session, t])
+}
+
+function mayOf(me: LocalParticipant): { speak: boolean; share: boolean } {
+  return { speak: holds(me, 'microphone') || holds(me, 'camera'), share: holds(me, 'screen') }
 }

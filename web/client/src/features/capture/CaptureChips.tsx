@@ -5,11 +5,11 @@ import { useStore } from 'zustand'
 import type { Kind, Running } from '../../call/capture'
 import { KINDS } from '../../call/capture'
 import { sending, standing } from '../../call/consent'
+import { useMay } from '../../hooks/participants'
 import { Button } from '../../ui/Button'
 import { ChipButton } from '../../ui/Chip'
 import { Popover } from '../../ui/Overlay'
 import { useCall } from '../call/context'
-import { useSentence } from '../problem/sentence'
 import css from './Capture.module.css'
 import { useCaptureModel } from './context'
 import { useStopCapture } from './useCaptureActions'
@@ -50,9 +50,8 @@ function CaptureChip({ kind, running }: { kind: Kind; running: Running }) {
 function OwnAnswer({ kind }: { kind: Kind }) {
   const { t } = useTranslation('capture')
   const model = useCaptureModel()
-  const { capture, standings, consent } = useStore(model.store)
+  const { capture, standings, consent, earlier } = useStore(model.store)
   const { stay } = useCall()
-  const sentence = useSentence()
   const mine = standing(kind, consent, capture, standings)
   if (mine === null) return null
   if (stay?.endToEnd === true && sending(consent, standings).includes(kind)) return <p>{t('answer_sending')}</p>
@@ -61,10 +60,13 @@ function OwnAnswer({ kind }: { kind: Kind }) {
       <p>
         <strong>{t(`own_${mine}`)}</strong> {t(`own_${mine}_means_${kind}`)}
       </p>
-      {consent.failed !== null && <p role="alert">{sentence({ code: consent.failed }).text}</p>}
+      {earlier[kind] === 'kept' && mine === 'no' && <p>{t('earlier_kept')}</p>}
       <div className={css.actions}>
         {mine !== 'yes' && <Button onPress={() => void model.answer([kind], 'yes')}>{t('agree')}</Button>}
-        {mine !== 'no' && <Button onPress={() => void model.answer([kind], 'no')}>{t(mine === 'yes' ? 'withdraw' : 'decline')}</Button>}
+        {mine === 'asked' && <Button onPress={() => void model.answer([kind], 'no')}>{t('decline')}</Button>}
+        {/* Both close the popover: the question about the earlier part is the banner's. */}
+        {mine === 'yes' && <Button slot="close" onPress={() => void model.answer([kind], 'no')}>{t('withdraw')}</Button>}
+        {earlier[kind] === 'kept' && mine === 'no' && <Button slot="close" onPress={() => model.askEarlier(kind)}>{t('earlier_change')}</Button>}
       </div>
     </>
   )
@@ -72,9 +74,9 @@ function OwnAnswer({ kind }: { kind: Kind }) {
 
 function StopButton({ kind }: { kind: Kind }) {
   const { t } = useTranslation('capture')
-  const { pass } = useCall()
+  const may = useMay('capture')
   const stop = useStopCapture()
-  if (!pass.may.capture) return null
+  if (!may) return null
   return (
     <div className={css.actions}>
       <Button tone="danger" onPress={() => void stop([kind])}>

@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next'
 import { useStore } from 'zustand'
 import type { Kind } from '../../call/capture'
 import { Button } from '../../ui/Button'
-import { Dialog, DialogButtons } from '../../ui/Overlay'
+import { Dialog, DialogButtons } from '../../ui/Dialog'
 import css from './Capture.module.css'
 import { useCaptureModel } from './context'
 import { useStartCapture, useStopCapture } from './useCaptureActions'
@@ -14,7 +14,7 @@ interface CaptureDialogProps {
   onClose: () => void
 }
 
-export function CaptureDialog({ kind, onClose }: CaptureDialogProps) {
+export default function CaptureDialog({ kind, onClose }: CaptureDialogProps) {
   const { capture } = useStore(useCaptureModel().store)
   // What the dialog asks stays while it closes, whatever the server says meanwhile.
   const [stopping] = useState(capture[kind] !== null)
@@ -23,7 +23,7 @@ export function CaptureDialog({ kind, onClose }: CaptureDialogProps) {
 }
 
 function Start({ kind, offerBoth, onClose }: CaptureDialogProps & { offerBoth: boolean }) {
-  const { t } = useTranslation('capture')
+  const { t } = useTranslation('record')
   const { t: common } = useTranslation()
   const start = useStartCapture()
   const [also, setAlso] = useState(offerBoth)
@@ -52,7 +52,8 @@ function Start({ kind, offerBoth, onClose }: CaptureDialogProps & { offerBoth: b
 }
 
 function Stop({ kind, onClose }: CaptureDialogProps) {
-  const { t } = useTranslation('capture')
+  const { t } = useTranslation('record')
+  const { t: capture } = useTranslation('capture')
   const { t: common } = useTranslation()
   const stop = useStopCapture()
   const go = () => {
@@ -65,7 +66,7 @@ function Stop({ kind, onClose }: CaptureDialogProps) {
       <DialogButtons>
         <Button onPress={onClose}>{common('cancel')}</Button>
         <Button tone="danger" autoFocus onPress={go}>
-          {t(`stop_${kind}`)}
+          {capture(`stop_${kind}`)}
         </Button>
       </DialogButtons>
     </Dialog>

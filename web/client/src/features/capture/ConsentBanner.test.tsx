@@ -5,8 +5,22 @@ import { createStore } from 'zustand/vanilla'
 import { ApiError } from '../../app/api'
 import { live } from '../../app/live'
 import { fakeCall, faults, THEMES } from '../../test/render'
+import { useCall } from '../call/context'
+import { useNews } from '../call/useNews'
+import { Earlier } from '../earlier/Earlier'
 import { CaptureChips } from './CaptureChips'
 import { ConsentBanner } from './ConsentBanner'
+
+function Whole() {
+  useNews(useCall())
+  return (
+    <>
+      <CaptureChips />
+      <ConsentBanner />
+      <Earlier />
+    </>
+  )
+}
 
 const RUNNING = { by: '@bruno:example.org', since: 1_800_000_000 }
 const BOTH = { recording: RUNNING, transcription: RUNNING }
@@ -67,16 +81,58 @@ describe('the consent banner', () => {
 })
 
 describe('the chip of a capture', () => {
-  test('explains itself and lets one take back one’s consent', async () => {
+  test('explains itself, and asks whoever takes their consent back what becomes of the earlier part', async () => {
     const { show, tell, flow } = fakeCall()
-    show(<CaptureChips />)
+    const { container } = show(<Whole />)
     act(() => tell({ recording: RUNNING }, { recording: 'yes' }))
     await userEvent.click(screen.getByRole('button', { name: 'Enregistrement' }))
     const dialog = await screen.findByRole('dialog', { name: 'La réunion est enregistrée' })
     expect(dialog.textContent).toContain('Vous avez accepté.')
     await userEvent.click(screen.getByRole('button', { name: 'Retirer mon accord' }))
     expect(flow.answerConsent).toHaveBeenCalledWith(['recording'], 'no')
-    expect((await screen.findByRole('dialog')).textContent).toContain('Vous avez refusé.')
+    expect(screen.queryByRole('region')).toBeNull() // not before the server has confirmed it
+
+    act(() => tell({ recording: RUNNING }, { recording: 'no' }))
+    const question = await screen.findByRole('region', { name: 'Que faire de ce qui a déjà été enregistré de vous\u202f?' })
+    expect(question.textContent).toContain('Gardé, cela reste dans ce qui est publié. Retiré, cela n’y sera pas, définitivement.')
+    expect(question.textContent).toMatch(/jusqu’à 1\sheure après sa fin, ici ou en écrivant «\s!visio forget\s»/)
+    await expect.poll(() => live.getState().urgent).toContain('Appuyez sur F6 pour répondre.')
+    expect(await faults(container)).toEqual([])
+    await userEvent.click(screen.getByRole('button', { name: 'Retirer' }))
+    expect(flow.removeEarlier).toHaveBeenCalledWith(['recording'])
+    await expect.poll(() => screen.queryByRole('region')).toBeNull()
+    expect(live.getState().notices.at(-1)?.text).toBe('Ce qui avait été gardé de vous est retiré.')
+  })
+
+  test('offers to change one’s mind while the earlier part is kept, and says why it cannot be removed', async () => {
+    const { show, tell, flow } = fakeCall()
+    show(<Whole />)
+    act(() => tell({ recording: RUNNING }, { recording: 'yes' }))
+    await userEvent.click(screen.getByRole('button', { name: 'Enregistrement' }))
+    await userEvent.click(await screen.findByRole('button', { name: 'Retirer mon accord' }))
+    act(() => tell({ recording: RUNNING }, { recording: 'no' }))
+    await userEvent.click(await screen.findByRole('button', { name: 'Garder' }))
+    expect(screen.queryByRole('region')).toBeNull()
+    expect(flow.removeEarlier).not.toHaveBeenCalled()
+
+    await userEvent.click(screen.getByRole('button', { name: 'Enregistrement' }))
+    expect((await screen.findByRole('dialog')).textContent).toContain('La partie d’avant est gardée.')
+    await userEvent.click(screen.getByRole('button', { name: 'Changer d’avis…' }))
+    vi.mocked(flow.removeEarlier).mockRejectedValue(new ApiError('forget_too_late', 409))
+    await userEvent.click(await screen.findByRole('button', { name: 'Retirer' }))
+    expect((await screen.findByRole('alert')).textContent).toContain('ne peut plus être refait sans vous')
+    expect(screen.getByRole('button', { name: 'Garder' })).toBeTruthy()
+  })
+
+  test('a withdrawal that does not arrive is told, and nothing is asked', async () => {
+    const { show, tell, flow } = fakeCall()
+    show(<Whole />)
+    act(() => tell({ recording: RUNNING }, { recording: 'yes' }))
+    vi.mocked(flow.answerConsent).mockRejectedValue(new ApiError('unreachable', 0))
+    await userEvent.click(screen.getByRole('button', { name: 'Enregistrement' }))
+    await userEvent.click(await screen.findByRole('button', { name: 'Retirer mon accord' }))
+    await expect.poll(() => live.getState().notices.at(-1)?.text).toContain('Le serveur ne répond pas')
+    expect(screen.queryByRole('region')).toBeNull()
   })
 
   test('offers stopping only to those who may', async () => {

@@ -2,7 +2,7 @@ import { act, screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { describe, expect, test, vi } from 'vitest'
 import { fakeCall, faults, THEMES } from '../../test/render'
-import { ChatPanel } from './ChatPanel'
+import ChatPanel from './ChatPanel'
 
 const MESSAGE = { id: 'm1', identity: 'bruno', name: 'Bruno', own: false, text: 'Voir https://example.org/a.', at: 0, state: 'sent' as const }
 

@@ -11,7 +11,7 @@ import { Panel } from '../../ui/Panel'
 import { useCall } from '../call/context'
 import css from './ChatPanel.module.css'
 
-export function ChatPanel({ onClose }: { onClose: () => void }) {
+export default function ChatPanel({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation('chat')
   const { chat } = useCall().session
   const messages = useStore(chat.store, (state) => state.messages)

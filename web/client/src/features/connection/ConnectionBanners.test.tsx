@@ -39,7 +39,7 @@ test('one’s own shared screen can be stopped from its banner', async () => {
 })
 
 test('whoever may only listen reads so', () => {
-  const { show } = fakeCall({ publish: false })
+  const { show } = fakeCall({ publish: false, share: false })
   show(<ConnectionBanners />)
   expect(screen.getByRole('region', { name: /Vous pouvez écouter et écrire/ })).toBeTruthy()
 })

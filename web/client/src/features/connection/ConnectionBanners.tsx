@@ -4,9 +4,9 @@ import { ConnectionState } from 'livekit-client'
 import { useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
 import { announce } from '../../app/live'
+import { useMay } from '../../hooks/participants'
 import { Banner } from '../../ui/Banner'
 import { Button } from '../../ui/Button'
-import { useCall } from '../call/context'
 
 export function ConnectionBanners() {
   return (
@@ -61,5 +61,7 @@ function OwnScreen() {
 
 function ListenOnly() {
   const { t } = useTranslation('call')
-  return useCall().pass.may.publish ? null : <Banner tone="calm" title={t('listen_only')} />
+  const speak = useMay('microphone')
+  const show = useMay('camera')
+  return speak || show ? null : <Banner tone="calm" title={t('listen_only')} />
 }

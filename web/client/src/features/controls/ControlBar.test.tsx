@@ -1,6 +1,7 @@
 import { act, screen, waitFor } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { describe, expect, test, vi } from 'vitest'
+import { live } from '../../app/live'
 import { fakeCall, faults, THEMES } from '../../test/render'
 import { ControlBar } from './ControlBar'
 
@@ -48,10 +49,27 @@ describe('the control bar', () => {
     expect(onLeave).toHaveBeenCalledOnce()
   })
 
-  test('shows no switches to those who may only listen', () => {
-    const { show } = fakeCall({ publish: false })
+  test('locks the switches of those who may only listen, and says why on each', async () => {
+    const { show, room } = fakeCall({ publish: false, share: false })
+    const microphone = vi.spyOn(room.localParticipant, 'setMicrophoneEnabled')
     show(bar())
-    expect(screen.queryByRole('button', { name: /micro|caméra/ })).toBeNull()
+    await userEvent.click(screen.getByRole('button', { name: /^Micro\s: ce salon ne vous y autorise pas/ }))
+    await userEvent.keyboard('{Control>}e{/Control}')
+    expect(live.getState().notices.map(({ text }) => text.split(/\s/)[0])).toEqual(['Micro', 'Caméra'])
+    expect(microphone).not.toHaveBeenCalled()
+  })
+
+  test('follows what the room allows during the call', async () => {
+    const { show, allow } = fakeCall()
+    show(bar())
+    expect(screen.getByRole('button', { name: 'Micro coupé, activer' })).toBeTruthy()
+    act(() => allow({ publish: false, capture: false }))
+    expect(screen.queryByRole('button', { name: 'Micro coupé, activer' })).toBeNull()
+    await userEvent.click(screen.getByRole('button', { name: 'Plus de commandes' }))
+    await screen.findByRole('menuitem', { name: /Raccourcis/ })
+    expect(screen.queryByRole('menuitem', { name: /Enregistrer/ })).toBeNull()
+    act(() => allow({ publish: true, capture: true }))
+    expect(screen.getByRole('menuitem', { name: /Enregistrer/ })).toBeTruthy()
   })
 
   test('asks before it records, and offers the transcript with it', async () => {

@@ -22,13 +22,13 @@ export interface ControlBarProps {
 
 export function ControlBar({ panel, onPanel, onLeave }: ControlBarProps) {
   const { t } = useTranslation('call')
-  const { session, pass } = useCall()
+  const { session } = useCall()
   const unread = useStore(session.chat.store, (state) => state.unread)
   const toggles = useDeviceToggles()
   useShortcuts({
-    ...(pass.may.publish
-      ? { microphone: toggles.microphone.toggle, camera: toggles.camera.toggle, screen: toggles.screen.toggle }
-      : {}),
+    microphone: toggles.microphone.toggle,
+    camera: toggles.camera.toggle,
+    screen: toggles.screen.toggle,
     chat: () => onPanel('chat'),
     people: () => onPanel('people'),
     regions: () => nextRegion(document),
@@ -36,14 +36,10 @@ export function ControlBar({ panel, onPanel, onLeave }: ControlBarProps) {
   return (
     <footer id="controls" className={css.bar} data-region>
       <Toolbar aria-label={t('controls')} className={css.tools ?? ''}>
-        {pass.may.publish && (
-          <>
-            <MicrophoneButton {...toggles.microphone} />
-            <CameraButton {...toggles.camera} />
-            <ScreenButton {...toggles.screen} />
-            <span className={css.divide} aria-hidden="true" />
-          </>
-        )}
+        <MicrophoneButton {...toggles.microphone} />
+        <CameraButton {...toggles.camera} />
+        <ScreenButton {...toggles.screen} />
+        <span className={css.divide} aria-hidden="true" />
         <ToolButton
           icon={<MessageSquare size={22} aria-hidden />}
           text={t('chat')}

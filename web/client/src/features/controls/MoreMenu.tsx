@@ -1,19 +1,20 @@
 /** What is wanted less often: recording and transcription, devices, shortcuts; and the dialogs that go with them. */
 import { Circle, CircleStop, Ellipsis, FileText, Keyboard, Settings2, Users } from 'lucide-react'
-import { lazy, Suspense, useState } from 'react'
+import { Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useStore } from 'zustand'
 import type { Kind } from '../../call/capture'
+import { useMay } from '../../hooks/participants'
 import type { MenuEntry } from '../../ui/Overlay'
 import { Menu } from '../../ui/Overlay'
+import { fetched } from '../later/fetched'
 import { ToolButton } from '../../ui/ToolButton'
-import { useCall } from '../call/context'
-import { CaptureDialog } from '../capture/CaptureDialog'
 import { useCaptureModel } from '../capture/context'
 import { useShortcuts } from '../shortcuts/useShortcuts'
 
-const DevicesDialog = lazy(() => import('../devices/DevicesDialog'))
-const ShortcutsDialog = lazy(() => import('../shortcuts/ShortcutsDialog'))
+const CaptureDialog = fetched('CaptureDialog')
+const DevicesDialog = fetched('DevicesDialog')
+const ShortcutsDialog = fetched('ShortcutsDialog')
 
 type Shown = Kind | 'devices' | 'shortcuts' | null
 
@@ -37,8 +38,8 @@ export function MoreMenu({ onPeople }: { onPeople: () => void }) {
         trigger={<ToolButton icon={<Ellipsis size={22} aria-hidden />} text={t('more')} label={t('more_label')} />}
         entries={entries}
       />
-      {(shown === 'recording' || shown === 'transcription') && <CaptureDialog kind={shown} onClose={close} />}
       <Suspense>
+        {(shown === 'recording' || shown === 'transcription') && <CaptureDialog kind={shown} onClose={close} />}
         {shown === 'devices' && <DevicesDialog onClose={close} />}
         {shown === 'shortcuts' && <ShortcutsDialog onClose={close} />}
       </Suspense>
@@ -48,9 +49,9 @@ export function MoreMenu({ onPeople }: { onPeople: () => void }) {
 
 function useCaptureEntries(show: (kind: Kind) => void): MenuEntry[] {
   const { t } = useTranslation('capture')
-  const { pass } = useCall()
+  const may = useMay('capture')
   const { capture } = useStore(useCaptureModel().store)
-  if (!pass.may.capture) return []
+  if (!may) return []
   return [
     {
       id: 'recording',

@@ -6,10 +6,13 @@ import { announce, notify } from '../../app/live'
 import type { Device } from '../../call/media'
 import { deviceAllowed, isCancelled, mediaTrouble } from '../../call/media'
 import { screenOptions } from '../../call/options'
+import { useMay } from '../../hooks/participants'
 
 export interface Toggle {
   on: boolean
   pending: boolean
+  /** The room does not allow it: the switch stays in its place and says so. */
+  locked: boolean
   toggle: () => void
 }
 
@@ -29,12 +32,14 @@ export function useDeviceToggles(): Record<Device, Toggle> {
 function useDevice(device: Device): Toggle {
   const { t } = useTranslation('call')
   const { t: help } = useTranslation('prejoin')
+  const locked = !useMay(device)
   const { enabled, pending, toggle } = useTrackToggle({
     source: SOURCES[device],
     ...(device === 'screen' ? { captureOptions: screenOptions } : {}),
   } as { source: (typeof SOURCES)[Device] })
   const press = async () => {
     if (pending) return
+    if (locked) return notify(t('locked', { what: t(device) }))
     try {
       await toggle()
       // Silence is not heard: whoever cannot see the button is told.
@@ -49,5 +54,5 @@ function useDevice(device: Device): Toggle {
       notify(`${help(`trouble_${device}`)} ${help(`trouble_${mediaTrouble(error, allowed)}`)}`, 'trouble')
     }
   }
-  return { on: enabled, pending, toggle: () => void press() }
+  return { on: enabled && !locked, pending, locked, toggle: () => void press() }
 }

@@ -5,7 +5,7 @@ import { preferences, remember } from '../../app/preferences'
 import { notify } from '../../app/live'
 import type { Devices } from '../../call/devices'
 import { Select } from '../../ui/Fields'
-import { Dialog } from '../../ui/Overlay'
+import { Dialog } from '../../ui/Dialog'
 
 const KINDS: Record<keyof Devices, MediaDeviceKind> = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' }
 

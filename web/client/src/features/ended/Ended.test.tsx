@@ -12,7 +12,7 @@ const MEETING = { id: 'm1', title: 'Budget', mode: 'server', roomEncrypted: true
 
 function show(summary: Partial<Summary> = {}) {
   const flow = fakeFlow()
-  const whole: Summary = { seconds: 2520, captured: [], problem: null, ...summary }
+  const whole: Summary = { seconds: 2520, captured: [], kept: [], problem: null, ...summary }
   return { flow, ...render(<FlowContext.Provider value={flow}><Ended meeting={MEETING} summary={whole} /></FlowContext.Provider>) }
 }
 
@@ -27,6 +27,23 @@ test('says how long it was and that nothing was recorded', async () => {
 test('says where the recording and the transcript will be', () => {
   show({ captured: ['recording', 'transcription'] })
   expect(screen.getByText(/L’enregistrement et la transcription seront publiés/)).toBeTruthy()
+})
+
+test('whoever agreed can still have their part removed, and is asked once more', async () => {
+  const { flow } = show({ captured: ['recording'], kept: ['recording'] })
+  await userEvent.click(await screen.findByRole('button', { name: 'Retirer ma partie…' }))
+  expect(document.activeElement?.textContent).toBe('Garder')
+  await userEvent.click(screen.getByRole('button', { name: 'Garder' }))
+  expect(flow.removeEarlier).not.toHaveBeenCalled()
+  await userEvent.click(screen.getByRole('button', { name: 'Retirer ma partie…' }))
+  await userEvent.click(screen.getByRole('button', { name: 'Retirer' }))
+  expect(flow.removeEarlier).toHaveBeenCalledWith(['recording'])
+  expect(await screen.findByText('Ce qui avait été gardé de vous est retiré.')).toBeTruthy()
+})
+
+test('whoever agreed to nothing is offered nothing of the kind', () => {
+  show({ captured: ['recording'] })
+  expect(screen.queryByRole('button', { name: /Retirer/ })).toBeNull()
 })
 
 test('somebody who was removed reads why, and is offered no way straight back', () => {

@@ -1,4 +1,5 @@
 /** After the call: how long it was, what becomes of the recording, and the way back in. */
+import { Suspense } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useFlow } from '../../app/context'
 import type { Meeting } from '../../app/api'
@@ -6,16 +7,19 @@ import type { Summary } from '../../app/screens'
 import { Button } from '../../ui/Button'
 import { Card, Page, Remark } from '../../ui/Page'
 import { Title } from '../../ui/Title'
+import { fetched } from '../later/fetched'
 import { ProblemCode } from '../problem/ProblemPage'
 import { waysOut } from '../problem/problems'
 import { useSentence } from '../problem/sentence'
 import css from './Ended.module.css'
 
+const EarlierAfter = fetched('EarlierAfter')
+
 export function Ended({ meeting, summary }: { meeting: Meeting; summary: Summary }) {
   const { t } = useTranslation()
   const flow = useFlow()
   const sentence = useSentence()
-  const { problem, captured, seconds } = summary
+  const { problem, captured, kept, seconds } = summary
   const told = problem === null ? null : sentence(problem)
   const mayReturn = problem === null || waysOut(problem.code).includes('rejoin')
   return (
@@ -27,6 +31,11 @@ export function Ended({ meeting, summary }: { meeting: Meeting; summary: Summary
           <p className={css.quiet}>{t('left_meeting', { title: meeting.title, count: Math.max(1, Math.round(seconds / 60)) })}</p>
         </div>
         <Afterwards captured={captured} />
+        {kept.length > 0 && (
+          <Suspense>
+            <EarlierAfter kinds={kept} />
+          </Suspense>
+        )}
         {mayReturn && (
           <Button tone="primary" main onPress={() => void flow.back()}>
             {t('rejoin')}

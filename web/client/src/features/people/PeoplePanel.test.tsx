@@ -1,7 +1,7 @@
 import { act, screen } from '@testing-library/react'
 import { describe, expect, test } from 'vitest'
 import { fakeCall, faults, THEMES } from '../../test/render'
-import { PeoplePanel } from './PeoplePanel'
+import PeoplePanel from './PeoplePanel'
 
 const RUNNING = { by: 'x', since: 1 }
 

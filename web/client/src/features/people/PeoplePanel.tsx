@@ -12,9 +12,10 @@ import { Chip } from '../../ui/Chip'
 import { Panel } from '../../ui/Panel'
 import { useRoster } from '../call/context'
 import { useCaptureModel } from '../capture/context'
+import { Moderation } from '../moderation/Moderation'
 import css from './PeoplePanel.module.css'
 
-export function PeoplePanel({ onClose }: { onClose: () => void }) {
+export default function PeoplePanel({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation('call')
   const { people } = useRoster()
   const kinds = running(useStore(useCaptureModel().store).capture)
@@ -46,6 +47,9 @@ function Row({ person, kinds }: { person: Person; kinds: Kind[] }) {
         {participant !== null && <Facts participant={participant} kinds={kinds} />}
       </div>
       {participant !== null && <DevicesOf participant={participant} />}
+      <span className={css.menu}>
+        <Moderation person={person} />
+      </span>
     </li>
   )
 }
@@ -53,9 +57,11 @@ function Row({ person, kinds }: { person: Person; kinds: Kind[] }) {
 function Facts({ participant, kinds }: { participant: Participant; kinds: Kind[] }) {
   const { t } = useTranslation('call')
   const guest = useAttribute(participant, 'palabre.guest') === '1'
+  const mutedBy = useAttribute(participant, 'palabre.muted_by')
   return (
     <>
       {guest && <span className={css.remark}>{t('guest')}</span>}
+      {mutedBy && <span className={css.remark}>{t('muted_by_remark', { name: mutedBy })}</span>}
       {kinds.map((kind) => (
         <StandingOf key={kind} person={participant} kind={kind} />
       ))}

@@ -26,6 +26,7 @@ export const PROBLEMS = {
   consent_not_sent: [],
   consent_unheard: [],
   capture_not_stored: [],
+  forget_too_late: [],
   wrong_password: [],
   session_expired: ['retry'],
   not_found: [],

@@ -2,14 +2,15 @@
 import { useTranslation } from 'react-i18next'
 import type { Action } from '../../call/shortcuts'
 import { keysOf, SHORTCUTS } from '../../call/shortcuts'
-import { Dialog } from '../../ui/Overlay'
+import { Dialog } from '../../ui/Dialog'
 import css from './ShortcutsDialog.module.css'
 
 export default function ShortcutsDialog({ onClose }: { onClose: () => void }) {
-  const { t } = useTranslation('call')
+  const { t } = useTranslation('keys')
+  const { t: call } = useTranslation('call')
   const names = { ctrl: t('key_control'), shift: t('key_shift') }
   return (
-    <Dialog open title={t('shortcuts')} onClose={onClose}>
+    <Dialog open title={call('shortcuts')} onClose={onClose}>
       <dl className={css.table}>
         {(Object.keys(SHORTCUTS) as Action[]).map((action) => (
           <div key={action}>

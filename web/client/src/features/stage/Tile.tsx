@@ -8,6 +8,7 @@ import type { Person, Picture } from '../../call/roster'
 import { pictureOf } from '../../call/roster'
 import { useCameraOn, useMicrophoneOn } from '../../hooks/participants'
 import { Avatar } from '../../ui/Avatar'
+import { Moderation } from '../moderation/Moderation'
 import css from './Tile.module.css'
 
 export function PersonTile({ person }: { person: Person }) {
@@ -58,6 +59,9 @@ function Present({ person, participant }: { person: Person; participant: Partici
         {microphone ? <Mic size={15} className={css.wave} /> : <MicOff size={15} className={css.muted} />}
         <span className={css.name}>{shown}</span>
         {weak && <WifiLow size={15} />}
+      </span>
+      <span className={css.menu}>
+        <Moderation person={person} />
       </span>
     </article>
   )
