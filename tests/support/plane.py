@@ -8,9 +8,17 @@ from dataclasses import dataclass, field
 from pylibsrtp import Policy, Session
 
 from media.relay.plane import PythonPlane, rtcp
-from media.relay.plane.api import Codec, DownTrackSpec, Extension, UpTrackSpec
+from media.relay.plane.api import Codec, DownTrackSpec, Extension, RtpPlane, UpTrackSpec
 from media.relay.plane.extensions import ABS_SEND_TIME, AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_CC
 from media.relay.plane.rtp import pack_packet, parse_extensions, parse_header
+from tests.support.both_planes import BothPlanes
+
+try:
+    from media.relay.plane.compiled import CompiledPlane
+except ImportError:  # not built; `test_compiled` says so
+    PLANES = (PythonPlane,)
+else:
+    PLANES = (PythonPlane, CompiledPlane)  # type: ignore[assignment]
 
 PROFILES = {
     "AEAD_AES_128_GCM": (Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28),
@@ -68,7 +76,7 @@ def read(packet: bytes) -> Received:
 class Peer:
     """One session's other end. `received` and `control` collect what the plane sends."""
 
-    plane: PythonPlane
+    plane: RtpPlane
     session: int
     profile: str = "AEAD_AES_128_GCM"
     received: list[Received] = field(default_factory=list)
@@ -124,11 +132,18 @@ class Peer:
 
 
 class House:
-    """A plane and its peers, wired together."""
+    """A plane and its peers, wired together. The compiled plane runs beside the Python one and must say the same."""
 
     def __init__(self) -> None:
         self.peers: dict[int, Peer] = {}
-        self.plane = PythonPlane(lambda session, datagram: self.peers[session].take(datagram))
+        self.plane = BothPlanes(PLANES, lambda session, datagram: self.peers[session].take(datagram))
+
+    @property
+    def reference(self) -> PythonPlane:
+        """The Python plane, for tests that look inside."""
+        reference = self.plane.planes[0]
+        assert isinstance(reference, PythonPlane)
+        return reference
 
     def peer(self, session: int, profile: str = "AEAD_AES_128_GCM", *, connected: bool = True) -> Peer:
         peer = self.peers[session] = Peer(self.plane, session, profile)

@@ -19,6 +19,7 @@ PLI, FIR, AFB = 1, 4, 15  # formats of PSFB
 
 MAX_NACKED = 1024  # sequence numbers taken from one datagram: more than a second of any layer, and bounds the work
 MAX_REPORTS = 31  # the count field has five bits
+MAX_BITRATE = 1 << 62  # bit/s: the exponent has six bits, and who says more than fits an integer means no limit
 
 _HEADER = struct.Struct("!BBH")
 _WORD = struct.Struct("!I")
@@ -180,7 +181,7 @@ def _parse_payload_feedback(count: int, kind: int, body: bytes) -> Message | Non
         if len(body) < 16:
             raise RtcpError("RTCP REMB is cut off")
         value = _word(body, 12)
-        return Remb((value & 0x3FFFF) << (value >> 18 & 0x3F))
+        return Remb(min((value & 0x3FFFF) << (value >> 18 & 0x3F), MAX_BITRATE))
     return None
 
 
@@ -209,7 +210,7 @@ def pack_sender_report(
     ssrc: int, ntp: int, rtp: int, packets: int, octets: int, reports: Sequence[ReportBlock] = ()
 ) -> bytes:
     """An SR with at most 31 report blocks."""
-    info = _SENDER_INFO.pack(ntp, rtp & 0xFFFFFFFF, packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
+    info = _SENDER_INFO.pack(ntp & 0xFFFFFFFFFFFFFFFF, rtp & 0xFFFFFFFF, packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
     return _pack(len(reports), SR, _WORD.pack(ssrc) + info + _pack_reports(reports))
 
 

@@ -77,6 +77,7 @@ class SrtpReceiver:
 
     def __init__(self, profile: str, key: bytes) -> None:
         self._session = _session(profile, key, Policy.SSRC_ANY_INBOUND)
+        self.context: Any = self._session._srtp[0]  # libsrtp's, for the compiled packet path; lives as long as this
         self.rtp = _transformation(lib.srtp_unprotect, self._session)
         self.rtcp = _transformation(lib.srtp_unprotect_rtcp, self._session)
 
@@ -91,5 +92,6 @@ class SrtpSender:
 
     def __init__(self, profile: str, key: bytes) -> None:
         self._session = _session(profile, key, Policy.SSRC_ANY_OUTBOUND)
+        self.context: Any = self._session._srtp[0]
         self.rtp = _transformation(lib.srtp_protect, self._session)
         self.rtcp = _transformation(lib.srtp_protect_rtcp, self._session)

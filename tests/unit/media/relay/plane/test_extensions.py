@@ -94,7 +94,7 @@ def test_a_track_forgets_plans_that_nobody_has():
     house.plane.add_up_track(1, video_up())
     for number in range(1, 9):
         house.plane.add_down_track(1, down_of(1, number, extensions=(Extension(number, ABS_SEND_TIME),)))
-    track = house.plane._ups[1][1]
+    track = house.reference._ups[1][1]
     assert len(track._plans) == 8
     for number in range(1, 8):
         house.plane.remove_down_track(number)

@@ -245,7 +245,7 @@ def test_streams_without_end_are_forgotten_and_those_in_use_stay():
         call.publisher.send(
             pack_packet(payload_type=96, sequence=1, timestamp=1, ssrc=ssrc, payload=b"x", extensions={MID_ID: b"no"})
         )
-    assert len(call.plane._sessions[1]._streams) == MAX_STREAMS
+    assert len(call.house.reference._sessions[1]._streams) == MAX_STREAMS
     assert call.drops() == {"unknown_ssrc": 3 * MAX_STREAMS}
     call.still_works()
 
@@ -255,7 +255,7 @@ def test_ended_subscriptions_without_end_are_forgotten():
     for ssrc in range(10_000, 10_000 + 2 * MAX_SENT_STREAMS, 2):
         call.plane.add_down_track(2, down_of(1, 6, ssrc=ssrc))
         call.plane.remove_down_track(6)
-    assert len(call.plane._sessions[2]._sent) == MAX_SENT_STREAMS
+    assert len(call.house.reference._sessions[2]._sent) == MAX_SENT_STREAMS
 
 
 def test_a_publisher_that_changes_its_ssrc_with_every_packet_keeps_one_layer():
