@@ -8,7 +8,7 @@ HOST := tests/e2e/element_call/host
 CLIENT_SOURCES := $(shell find web/client -path web/client/node_modules -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane e2e-element-call
+.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane sanitize-plane e2e-element-call
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -43,8 +43,17 @@ format: setup ## rewrite the Python sources in the house format
 
 web: web/static/index.html ## build the call page
 
-bench-plane: setup ## CPU per packet of the Python packet path, as ratios
+bench-plane: setup ## CPU per packet of both packet paths, as ratios
 	@$(BIN)/python tests/bench/bench_plane.py
+
+SANITIZED := .cache/sanitize/_packets.so
+
+sanitize-plane: setup ## the packet path's tests with the compiled one under AddressSanitizer and UndefinedBehaviorSanitizer
+	@mkdir -p $(dir $(SANITIZED))
+	@cc -std=gnu11 -g -O1 -ffp-contract=off -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -shared -fPIC \
+	  -I$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))') media/relay/plane/c/*.c -o $(SANITIZED)
+	@LD_PRELOAD=$$(cc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PALABRE_PACKETS=$(SANITIZED) PYTHONMALLOC=malloc \
+	  $(PYTEST) -q -p tests.support.sanitized_packets --noconftest -p no:cacheprovider tests/unit/media/relay/plane $(ARGS)
 
 lock: ## choose versions anew and pin them by hash
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install $(PIP) uv
@@ -57,12 +66,15 @@ clean: ## remove environments, builds and caches
 
 setup: .venv/.ready
 
-.venv/.ready: requirements/dev.txt pyproject.toml
+# The compiled packet path wants a C compiler and Python's headers; without them the one in Python serves.
+.venv/.ready: requirements/dev.txt pyproject.toml $(wildcard media/relay/plane/c/*.[ch])
 	@test -n "$(PYTHON)" || { echo "Palabre needs Python 3.11 or 3.12 (Debian 12: apt install python3 python3-venv)." >&2; exit 1; }
 	@echo "── Python environment ($$($(PYTHON) --version))"
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/apt-install python3-venv
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/pip install $(PIP) --require-hashes -r requirements/dev.txt
+	@{ command -v cc && $(PYTHON) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")'; } >/dev/null 2>&1 \
+	  || scripts/apt-install gcc libc6-dev python3-dev || echo "── no compiler: the packet path in Python will serve"
 	@$(BIN)/pip install $(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
 

@@ -15,7 +15,7 @@ from media.relay.datachannels import from_server
 from media.relay.environment import Environment
 from media.relay.measures import Meter
 from media.relay.metrics import DROPS, PARTICIPANTS, ROOMS
-from media.relay.plane.plane import PythonPlane
+from media.relay.plane.choice import make_plane
 from media.relay.quality import INTERVAL as QUALITY_INTERVAL
 from media.relay.room import Room, RoomOptions
 from media.relay.room_service import RoomService
@@ -105,7 +105,7 @@ class Relay:
         self.ports = MediaPorts(
             PortSettings(settings.host, settings.udp_port, settings.tcp_port, settings.advertised), clock
         )
-        self._plane = PythonPlane(self.ports.send)
+        self._plane = make_plane(settings.packet_path, self.ports.send)
         self._certificate = DtlsCertificate()
         self._environment = Environment(
             settings=settings,

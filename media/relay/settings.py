@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+
+class PacketPath(Enum):
+    """Which of the two packet paths serves; they say the same."""
+
+    AUTO = "auto"  # the compiled one where it was built, else Python's with a warning
+    COMPILED = "compiled"
+    PYTHON = "python"
 
 
 class _Section(BaseModel):
@@ -72,6 +81,7 @@ class RelaySettings(_Section):
     tcp_port: int = Field(default=7881, ge=0, le=65535)
     advertised: tuple[str, ...] = Field(default=(), description="IP addresses clients are told, if not `host`")
     api_keys: dict[str, SecretStr] = Field(min_length=1, description="Name of a key and its secret")
+    packet_path: PacketPath = Field(default=PacketPath.AUTO, description="auto, compiled or python: see performance.md")
     turn: Turn | None = None
     rooms: Rooms = Rooms()
     timeouts: Timeouts = Timeouts()

@@ -1,4 +1,4 @@
-"""CPU time of the Python packet path per packet sent, beside bare SRTP and sendto: `make bench-plane`.
+"""CPU time of both packet paths per packet sent, beside bare SRTP and sendto: `make bench-plane`.
 
 One publisher sends 1,100 byte VP8 packets with the usual header extensions; 1, 8 and 20 subscribers get all of them,
 rewritten, cached for retransmission, protected (AES-128-GCM) and sent over loopback. Receiving is not counted: the
@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pylibsrtp import Policy, Session
 
-from media.relay.plane import PythonPlane
-from tests.support.plane import PROFILES, Peer, Vp8Source, down_of, video_up
+from media.relay.plane.api import Output, RtpPlane
+from tests.support.plane import PLANES, PROFILES, Peer, Vp8Source, down_of, video_up
 
 FAN_OUTS = (1, 8, 20)
 PACKETS_OUT = 40_000  # per measurement: about 0.2 s of CPU
@@ -68,9 +68,9 @@ def bare(sink: Sink) -> float:
     return cpu_per_packet(run, len(packets))
 
 
-def plane(sink: Sink, subscribers: int) -> float:
+def plane(sink: Sink, make: Callable[[Output], RtpPlane], subscribers: int) -> float:
     """The whole packet path, from a protected datagram to `subscribers` sent ones."""
-    path = PythonPlane(sink.send)
+    path = make(sink.send)
     publisher = Peer(path, 0, PROFILE)
     publisher.connect()
     path.add_up_track(0, video_up())
@@ -107,27 +107,27 @@ def plane(sink: Sink, subscribers: int) -> float:
 def main() -> None:
     sink = Sink()
     bare_cost: list[float] = []
-    costs: dict[int, list[float]] = {subscribers: [] for subscribers in FAN_OUTS}
+    costs: dict[tuple[str, int], list[float]] = {}
     for _ in range(ROUNDS):
         bare_cost.append(bare(sink))
-        for subscribers in FAN_OUTS:
-            costs[subscribers].append(plane(sink, subscribers))
+        for make in PLANES:
+            for subscribers in FAN_OUTS:
+                costs.setdefault((make.__name__, subscribers), []).append(plane(sink, make, subscribers))
     reference = statistics.median(bare_cost)
-    result: dict[int, dict[str, float]] = {
-        subscribers: {
-            "us_per_packet": round(cost := statistics.median(costs[subscribers]), 2),
+    print(f"bare protect + sendto in Python: {reference:.2f} µs a packet (CPU time, median of {ROUNDS} rounds)")
+    result: dict[str, dict[int, dict[str, float]]] = {}
+    for (name, subscribers), measured in costs.items():
+        cost = statistics.median(measured)
+        result.setdefault(name, {})[subscribers] = {
+            "us_per_packet": round(cost, 2),
             "packets_per_second": round(1e6 / cost),
             "ratio_to_bare": round(cost / reference, 2),
         }
-        for subscribers in FAN_OUTS
-    }
-    print(f"bare protect + sendto: {reference:.2f} µs a packet (CPU time, median of {ROUNDS} rounds)")
-    for subscribers, figures in result.items():
         print(
-            f"{subscribers:>2} subscribers: {figures['us_per_packet']:.2f} µs, "
-            f"{figures['packets_per_second']:,} packets/s of one core, {figures['ratio_to_bare']:.2f} x bare"
+            f"{name}, {subscribers:>2} subscribers: {cost:.2f} µs, {1e6 / cost:,.0f} packets/s of one core, "
+            f"{cost / reference:.2f} x bare"
         )
-    print(json.dumps({"bare_us": round(reference, 2), "subscribers": result}))
+    print(json.dumps({"bare_us": round(reference, 2), "planes": result}))
 
 
 if __name__ == "__main__":

@@ -35,23 +35,24 @@ class BothPlanes:
         self._told: list[Told] = [[] for _ in make]
         self._taps: list[tuple[int, PacketTap, list[_Witness]]] = []
         self.planes = [
-            plane(lambda *datagram, sent=sent: sent.append(datagram))  # type: ignore[misc]
+            plane(lambda *datagram, sent=sent: sent.append(datagram))
             for plane, sent in zip(make, self._sent, strict=True)
         ]
 
     def _each(self, call: Callable[[int, RtpPlane], Any]) -> Any:
-        results = []
+        results: list[tuple[Any, Exception | None]] = []
         for index, plane in enumerate(self.planes):
             try:
                 results.append((call(index, plane), None))
             except (KeyError, ValueError) as error:
                 results.append((None, error))
-        (first, error), *others = results
-        for other, other_error in others:
-            assert repr(other_error) == repr(error)
+        (first, refusal), *others = results
+        for other, other_refusal in others:
+            assert repr(other_refusal) == repr(refusal)
             assert other == first
-        assert all(sent == self._sent[0] for sent in self._sent), "the planes send different datagrams"
-        assert all(told == self._told[0] for told in self._told), "the planes tell taps different things"
+        for sent, told in zip(self._sent, self._told, strict=True):
+            assert sent == self._sent[0], "the planes send different datagrams"
+            assert told == self._told[0], "the planes tell taps different things"
         datagrams, events = list(self._sent[0]), list(self._told[0])
         for collected in (*self._sent, *self._told):
             collected.clear()
@@ -59,8 +60,8 @@ class BothPlanes:
             self._output(*datagram)
         for tap, what, *values in events:
             getattr(tap, what)(*values)
-        if error is not None:
-            raise error
+        if refusal is not None:
+            raise refusal
         return first
 
     def add_session(self, session: int) -> None:

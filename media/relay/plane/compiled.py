@@ -1,14 +1,15 @@
 """`CompiledPlane`: the packet path in C, behind the `RtpPlane` seam. Translates and remembers, decides nothing.
 
 The C part (`_packets`, from the sources in `c/`) is the counterpart of `PythonPlane`, call for call and byte for byte.
-It links nothing: libsrtp is the one inside pylibsrtp, whose functions and contexts are handed over by address. Importing
-this module protects a known packet, and raises `ImportError` where the extension was not built or libsrtp has changed.
+It links nothing: libsrtp is the one inside pylibsrtp, whose functions and contexts are handed over by address.
+Importing this module protects a known packet, and raises `ImportError` where the extension was not built or libsrtp has
+changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from pylibsrtp._binding import ffi, lib
 
@@ -150,9 +151,7 @@ class CompiledPlane:
     def add_down_track(self, session: int, spec: DownTrackSpec) -> None:
         """A section in which the peer receives a track. Raises `ValueError` for a name in use."""
         plan = _plan(self._ups[spec.track][1], spec)
-        self._core.add_down_track(
-            session, spec.down, spec.track, spec.ssrc, spec.rtx_ssrc, _codec(spec.codec), plan
-        )
+        self._core.add_down_track(session, spec.down, spec.track, spec.ssrc, spec.rtx_ssrc, _codec(spec.codec), plan)
         self._downs[spec.down] = (session, spec)
 
     def remove_down_track(self, down: int) -> None:
