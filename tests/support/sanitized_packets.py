@@ -1,4 +1,4 @@
-"""A pytest plugin that puts the build of the compiled packet path named by `PALABRE_PACKETS` in the place of the usual one.
+"""A pytest plugin that puts the build of the compiled packet path at `PALABRE_PACKETS` in the place of the usual one.
 
 `make sanitize-plane` runs the packet path's tests so, under AddressSanitizer and UndefinedBehaviorSanitizer.
 """
