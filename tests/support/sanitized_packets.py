@@ -19,4 +19,4 @@ _spec = importlib.util.spec_from_loader(NAME, _loader)
 assert _spec is not None
 _module = importlib.util.module_from_spec(_spec)
 _loader.exec_module(_module)
-sys.modules[NAME] = media.relay.plane._packets = _module  # type: ignore[assignment]
+sys.modules[NAME] = vars(media.relay.plane)["_packets"] = _module

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
-from media.relay.plane import PythonPlane
 from tests.support.livekit_people import RED, Person, people
 from tests.support.relay import RunningRelay, running_relay, until
 
@@ -16,11 +15,11 @@ class LossyLine:
     """Loses datagrams of the packet path on both ways, before SRTP sees them: seeded, and only while `loss` is set."""
 
     def __init__(self, relay: RunningRelay, seed: int) -> None:
-        self.plane: PythonPlane = relay.control._plane
+        self.plane = cast(Any, relay.control._plane)  # either packet path
         self.loss = 0.0
         self._random = random.Random(seed)
         self._receive, self._output = self.plane.receive, self.plane._output
-        self.plane.receive = self._lossy_receive  # type: ignore[method-assign]
+        self.plane.receive = self._lossy_receive
         self.plane._output = self._lossy_output
 
     def _lossy_receive(self, session: int, datagram: bytes, now: float) -> None:
