@@ -67,10 +67,15 @@ def require_rule(user_id: UserId, view: RoomView, policy: RoomPolicy) -> None:
         raise CallerError("external_excluded", "This room is not open to people from outside.", status=403)
 
 
+def may_call(view: RoomView, policy: RoomPolicy) -> bool:
+    """Whether this member may open a call that is not running yet."""
+    return not view.bot_joined or view.power >= policy.call_power
+
+
 def require_call(view: RoomView, policy: RoomPolicy) -> None:
     """May this member open a call that is not running yet?"""
     require_joined(view)
-    if view.bot_joined and view.power < policy.call_power:
+    if not may_call(view, policy):
         raise _too_little_power("call_forbidden", "open a call", policy.call_power)
 
 

@@ -152,12 +152,13 @@ class Entrance:
         way = Way.MATRIX_RTC if mode == MODE_END_TO_END else Way.LINK
         identity = _identity(session, device, way)
         meeting, encrypted = standing.meeting, standing.encrypted
-        if standing.call is None:
+        call = standing.call
+        if call is None:
             if standing.view is not None:
                 await self._require_call(standing.view, session.person)
             call = await self._calls.open(meeting, opened_mode(meeting.mode, way, encrypted=encrypted))
-        else:
-            call = await self._calls.open(meeting, standing.call.mode)
+        elif await self._may_call(standing.view, session.person):  # for others one that is just ending stays ended
+            call = await self._calls.open(meeting, call.mode)
         require_way(call.mode, way, encrypted=encrypted)  # somebody else may have opened it meanwhile
         await self._store.expect(call.id, identity, session.person)
         token = mint_join_token(
@@ -174,6 +175,13 @@ class Entrance:
         if person.user_id is not None:
             await self._homeservers.require_open(server_of(person.user_id))
         access.require_call(view, self._settings.policy)
+
+    async def _may_call(self, view: RoomView | None, person: Person) -> bool:
+        """The same as a question. Guests, of whom no room says anything, come by a meeting's link and may."""
+        if view is None or person.user_id is None:
+            return True
+        standing = await self._homeservers.standing(server_of(person.user_id))
+        return standing.may_open and access.may_call(view, self._settings.policy)
 
     async def _meeting_of(self, view: RoomView, user_id: UserId) -> Meeting:
         found = await self._meetings.of_room(view.room_id)

@@ -14,7 +14,7 @@ import structlog
 
 from appservice.seams import RoomView
 from bridge import access
-from bridge.call_store import ROOM_NAME_LENGTH, CallStore
+from bridge.call_store import ROOM_NAME_LENGTH, Call, CallStore
 from bridge.calls import Calls
 from bridge.client_api import ClientApis
 from bridge.focus_requests import CALL_SLOT, Asked, Delay, OpenIdToken
@@ -114,18 +114,11 @@ class Focus:
         if asked.delay is not None and not standing.may_open:
             raise CallerError("M_BAD_JSON", FULL_ACCESS_ONLY)
         base_url = "" if asked.delay is None else await self._apis.find(access.server_of(user_id))
-        call = await self._store.open_call(place.meeting.id)
-        if call is None and not standing.may_open:
+        call = await self._call(place, may_open=standing.may_open)
+        if call is None:
             log.info("no call to join", person=loggable(user_id))
             return self._nowhere(place)
-        if call is None:
-            access.require_call(place.view, self._settings.policy)
-            mode = opened_mode(place.meeting.mode, Way.MATRIX_RTC, encrypted=place.encrypted)
-        else:
-            require_way(call.mode, Way.MATRIX_RTC, encrypted=place.encrypted)
-            mode = call.mode
-        call = await self._calls.open(place.meeting, mode)
-        require_way(call.mode, Way.MATRIX_RTC, encrypted=place.encrypted)  # somebody else may have opened it meanwhile
+        require_way(call.mode, Way.MATRIX_RTC, encrypted=place.encrypted)
         await self._store.expect(call.id, place.identity, place.person, counts=not asked.member_id)
         log.info("seat given", call=loggable(call.id), person=loggable(user_id), mode=call.mode, way="matrix_rtc")
         if asked.delay is not None:
@@ -141,6 +134,20 @@ class Focus:
             raise CallerError("M_FORBIDDEN", FULL_ACCESS_ONLY, status=403)
         place = await self._place(user_id, asked)
         await self._delegate(place, await self._apis.find(access.server_of(user_id)), asked.delay)
+
+    async def _call(self, place: _Place, *, may_open: bool) -> Call | None:
+        """The call to join: opened where there is none, for whoever may. Raises `CallerError`.
+
+        Others only find what runs. A call may end between the look and the token, and it must not come back for them.
+        """
+        running = await self._store.open_call(place.meeting.id)
+        if running is None and may_open:
+            access.require_call(place.view, self._settings.policy)
+            mode = opened_mode(place.meeting.mode, Way.MATRIX_RTC, encrypted=place.encrypted)
+            return await self._calls.open(place.meeting, mode)
+        if running is not None and may_open and access.may_call(place.view, self._settings.policy):
+            return await self._calls.open(place.meeting, running.mode)
+        return running
 
     async def _delegate(self, place: _Place, base_url: str, delay: Delay) -> None:
         meeting = place.meeting.id

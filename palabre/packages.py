@@ -119,6 +119,8 @@ def relay_settings(settings: Settings) -> RelaySettings:
             "tcp_port": media.tcp_port,
             "advertised": media.advertised,
             "api_keys": {settings.secrets.livekit_api_key: settings.secrets.livekit_api_secret},
+            # The bridge makes the rooms: a token given while a call ran brings none back that has ended.
+            "rooms": {"auto_create": False},
         },
         settings.relay,
     )

@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.support.speech",
     "tests.support.bridge_world",
     "tests.support.deployment",
+    "tests.support.federation",
     "tests.support.page",
     "tests.support.element_call.stage",
 ]

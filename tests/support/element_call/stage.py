@@ -24,12 +24,13 @@ from palabre.demo.homeserver import Homeserver
 from tests.support.deployment import Deployment
 from tests.support.element_call.caller import Caller, CallRoom
 from tests.support.element_call.chromium import OwnBrowser
-from tests.support.element_call.home import MEMBER, Home, focus_url, switches
+from tests.support.element_call.home import MEMBER, Home
 from tests.support.element_call.page_caller import PageCaller
 from tests.support.element_call.pages import OUR_PAGE, ElementCall, Pages, serving
+from tests.support.federation import found, start
 from tests.support.numbered import numbered_devices
 from tests.support.page import PEOPLE, ROOT, drawn_devices
-from tests.support.synapse import AppserviceSlot, make_slot, unique_name
+from tests.support.synapse import AppserviceSlot, unique_name
 
 PICTURES = ROOT / ".cache" / "element-call"
 
@@ -63,31 +64,14 @@ class Stage:
 
         The others' people call on the first one's.
         """
-        made = []
-        focus = ""
-        for number in range(servers):
-            homeserver = self._new_homeserver(federation=servers > 1, server_name="")
-            palabre = None
-            if number < (servers if palabres is None else palabres):
-                slot = make_slot(homeserver, f"palabre{number}")
-                homeserver.registrations.append(slot.registration())
-                palabre = self._new_deployment(homeserver, slot)
-                focus = focus_url(palabre.url)
-            homeserver.extra |= switches(focus)
-            made.append(Home(homeserver, palabre))
-        services = [home.palabre for home in made if home.palabre is not None]
-        for one in services:
-            foci = [other.url for other in services if other is not one]
-            one.settings["web"] |= {"frame_ancestors": [self._pages.origin], "foci": foci}
-        await asyncio.gather(*(asyncio.to_thread(home.homeserver.start) for home in made))
+
+        def prepare(palabre: Deployment, others: list[Deployment]) -> None:
+            foci = [other.url for other in others]
+            palabre.settings["web"] |= {"frame_ancestors": [self._pages.origin], "foci": foci}
+
+        made = found(self._new_homeserver, self._new_deployment, servers, palabres)
         self.homes += made
-        trusted = self._authorities([home.homeserver for home in made]) if servers > 1 else None
-        for home in made:
-            if home.palabre is not None:
-                self._acquaint(home.palabre, [other for other in made if other is not home])
-                if trusted is not None:
-                    home.palabre.environment["SSL_CERT_FILE"] = str(trusted)
-                await home.palabre.start()
+        await start(made, self._folder, prepare)
         return made
 
     async def caller(self, home: Home, call: ElementCall) -> Caller:
@@ -151,18 +135,6 @@ class Stage:
             with suppress(Error):
                 await caller.browser.close()
             await caller.browser.kill()
-
-    def _acquaint(self, palabre: Deployment, others: list[Home]) -> None:
-        """Settings for calls with people of other servers."""
-        palabre.settings["appservice"]["invited_by"] = [other.server_name for other in others]
-        apis = [{"name": other.server_name, "url": other.homeserver.url} for other in others]
-        palabre.settings["bridge"]["focus"] = {"client_apis": apis}
-
-    def _authorities(self, homeservers: list[Homeserver]) -> Path:
-        """The certificates of all homeservers, as the authorities that each Palabre trusts."""
-        path = self._folder / "authorities.pem"
-        path.write_text("".join((one.folder / "tls.crt").read_text() for one in homeservers))
-        return path
 
 
 @pytest.fixture

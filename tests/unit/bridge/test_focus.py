@@ -284,3 +284,26 @@ async def test_a_proof_is_believed_for_whom_it_proves(
     except CallerError as caught:
         found = caught.code
     assert found == expected
+
+
+async def test_a_call_that_is_just_ending_does_not_come_back_for_who_may_not_open_one(bridge_world: World) -> None:
+    """The relay's room has ended, and the service has not heard of it yet."""
+    bridge_world.matrix.rooms[ROOM].members[EVE] = "Eve"
+    await bridge_world.homeservers.store.decide("evil.example", Level.JOIN, listed=True)
+    opened = await grants(bridge_world, ALICE, asked())
+    del bridge_world.relay.state[opened.room]
+    late = await grants(bridge_world, EVE, asked())
+    assert late.room == opened.room
+    assert bridge_world.relay.state == {}
+    await grants(bridge_world, ALICE, asked())
+    assert set(bridge_world.relay.state) == {opened.room}
+
+
+async def test_nor_does_it_for_members_without_the_power(bridge_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = bridge_world.settings.model_copy(update={"policy": RoomPolicy(call_power=50)})
+    monkeypatch.setattr(bridge_world.service.focus, "_settings", strict)
+    monkeypatch.setattr(bridge_world.service.entrance, "_settings", strict)
+    opened = await grants(bridge_world, ALICE, asked())
+    bridge_world.relay.state.clear()
+    assert (await grants(bridge_world, BOB, asked())).room == opened.room
+    assert bridge_world.relay.state == {}

@@ -50,3 +50,14 @@ async def test_a_server_that_is_refused_during_a_call_loses_its_people_in_it_and
         await world.service.admission.admit(Grants("key", carol, room=room, room_join=True))
     assert caught.value.code == "server_not_allowed"
     watching.cancel()
+
+
+async def test_a_call_that_is_just_ending_does_not_come_back_for_people_who_may_only_join(world: World) -> None:
+    """The relay's room has ended, and the service has not heard of it yet."""
+    await world.homeservers.store.decide("other.example", Level.JOIN, listed=True)
+    await world.take_seat(world.person(ALICE))
+    world.relay.state.clear()
+    await world.take_seat(world.person(CAROL))
+    assert world.relay.state == {}
+    await world.take_seat(world.person(ALICE))
+    assert len(world.relay.state) == 1
