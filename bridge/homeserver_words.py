@@ -10,7 +10,7 @@ from appservice.events import as_object, as_text
 from appservice.federation.records import State
 from appservice.federation.survey import Survey
 from bridge.homeserver_admin import Row
-from palabre.base.words import say
+from palabre.base.words import say, say_why
 
 COLUMNS = ("name", "state", "may", "traffic", "version", "certificate", "clock", "rtc", "seen", "health")
 
@@ -53,7 +53,7 @@ def _health(row: Row, language: str) -> str:
     record = row.record
     if record.failing_since is not None:
         why = as_text(record.observed.get("problem"), 200) or as_text(record.observed.get("key_problem"), 200)
-        return say(language, "homeservers.failing", since=minute(record.failing_since), why=why)
+        return say(language, "homeservers.failing", since=minute(record.failing_since), why=say_why(language, why))
     return say(language, "homeservers.unchecked") if record.checked_at is None else "✓"
 
 
@@ -88,12 +88,12 @@ def _line(row: Row, language: str) -> str:
 def survey(server_name: str, seen: Survey, language: str) -> str:
     """The outcome of a check, for a room or a terminal."""
     if seen.problem:
-        first = say(language, "homeservers.check.failed", server=server_name, why=seen.problem)
+        first = say(language, "homeservers.check.failed", server=server_name, why=say_why(language, seen.problem))
     else:
         first = say(language, "homeservers.check.ok", server=server_name, version=seen.version or "?")
     found = [first]
     if seen.key_problem:
-        found.append(say(language, "homeservers.check.key", why=seen.key_problem))
+        found.append(say(language, "homeservers.check.key", why=say_why(language, seen.key_problem)))
     if seen.certificate is not None:
         key = "homeservers.check.certificate" if seen.certificate.for_name else "homeservers.check.other_name"
         expires, issuer = day(seen.certificate.expires_at), seen.certificate.issuer

@@ -14,27 +14,14 @@ import yaml
 
 from appservice.federation.survey import Survey
 from appservice.registration import proxy_registration
-from palabre.base.words import say
+from palabre.base.words import say, say_why
 
 CLOCK_LIMIT = 30.0  # seconds: LiveKit tokens are given this much leeway
 # Element Call from 0.26 on asks for its leave to be sent after an hour, and gives that up where it may not.
 DELAY_NEEDED = 3600 * 1000  # milliseconds
 CERTIFICATE_WARNING = 14 * 86_400.0  # seconds: renewal is late by then
 UNRECOGNIZED = (404, 405)
-# What errors say, in English, to the keys that say it in every language; whatever else is shown as it is.
-REASONS = {
-    "no server has that name": "unknown_name",
-    "the server could not be reached": "unreachable",
-    "the server took too long to answer": "timeout",
-    "the server has no valid certificate for its name": "certificate",
-    "the server has another certificate than the one that was given": "another_certificate",
-    "the answer breaks HTTP": "broken",
-    "the domain says that it has no such server": "no_server",
-    "that is no server name": "no_server_name",
-    "it publishes its keys under another name": "other_name_of_keys",
-    "it does not publish the key of the list": "other_key",
-    "its keys are not signed with the key of the list": "unsigned_keys",
-}
+OTHER_CERTIFICATE = ("certificate", "another_certificate")  # reasons that the finding about certificates tells
 
 NGINX_CORS = "add_header Access-Control-Allow-Origin * always;"
 NGINX_UPGRADE = "proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection upgrade;"
@@ -133,25 +120,21 @@ def _finding(name: str, ok: bool, language: str, key: str, add: str = "", **para
     return FocusFinding(name, ok, say(language, f"focus.{key}", **params), add)
 
 
-def _why(language: str, reason: str) -> str:
-    return say(language, f"focus.why.{REASONS[reason]}") if reason in REASONS else reason
-
-
 def _reachable(facts: FocusFacts, language: str, _now: float) -> Iterator[FocusFinding]:
     survey = facts.survey
     if survey.problem:
         yield _finding(
-            "federation", False, language, "unreachable", server=facts.server, why=_why(language, survey.problem)
+            "federation", False, language, "unreachable", server=facts.server, why=say_why(language, survey.problem)
         )
     elif survey.key_problem:
         yield _finding(
-            "federation", False, language, "key", server=facts.server, why=_why(language, survey.key_problem)
+            "federation", False, language, "key", server=facts.server, why=say_why(language, survey.key_problem)
         )
     else:
         version = survey.version or "?"
         yield _finding("federation", True, language, "reachable", server=facts.server, version=version)
-    if survey.outside and "certificate" not in survey.outside:
-        yield _finding("outside", True, language, "outside", server=facts.server, why=_why(language, survey.outside))
+    if survey.outside and survey.outside not in OTHER_CERTIFICATE:
+        yield _finding("outside", True, language, "outside", server=facts.server, why=say_why(language, survey.outside))
 
 
 def _certificate(facts: FocusFacts, language: str, now: float) -> Iterator[FocusFinding]:

@@ -121,7 +121,9 @@ class FederationClient:
                 async with asyncio.timeout(PATIENCE):
                     await self._resolve(name, entry)
             except TimeoutError:
-                raise self._failed(entry, OutboundFailedError("the server took too long to answer")) from None
+                raise self._failed(
+                    entry, OutboundFailedError("the server took too long to answer", code="timeout")
+                ) from None
         return entry.targets
 
     def forget(self, server_name: str) -> None:
@@ -140,7 +142,7 @@ class FederationClient:
 
     def _require_not_failed(self, entry: _Entry) -> None:
         if entry.failed_until > self._clock.monotonic():
-            raise OutboundFailedError("the server did not answer less than a minute ago")
+            raise OutboundFailedError("the server did not answer less than a minute ago", code="recently")
 
     def _failed(self, entry: _Entry, error: PeerError) -> PeerError:
         entry.failed_until = self._clock.monotonic() + FAILED_SECONDS
@@ -157,7 +159,9 @@ class FederationClient:
                     await self._resolve(name, entry)
                     answer = await self._ask(entry.targets, path)
         except TimeoutError:
-            raise self._failed(entry, OutboundFailedError("the server took too long to answer")) from None
+            raise self._failed(
+                entry, OutboundFailedError("the server took too long to answer", code="timeout")
+            ) from None
         except (OutboundFailedError, OutboundRefusedError) as error:
             log.info("homeserver unreachable", server=loggable(name.key), reason=str(error))
             raise self._failed(entry, error) from None
@@ -168,7 +172,7 @@ class FederationClient:
         return await self._http.request("GET", pinned.url.rstrip("/") + path, redirects=0, trusted=True, tls=pinned.tls)
 
     async def _ask(self, targets: tuple[Target, ...], path: str) -> Answer:
-        problem: PeerError = OutboundFailedError("the domain says that it has no such server")
+        problem: PeerError = OutboundFailedError("the domain says that it has no such server", code="no_server")
         for target in targets:
             try:
                 return await self._http.request("GET", target.url + path, server_name=target.name, redirects=0)
@@ -215,5 +219,5 @@ class FederationClient:
 def _parsed(server_name: str) -> ServerName:
     name = parse_server_name(server_name)
     if name is None:
-        raise OutboundRefusedError("that is no server name")
+        raise OutboundRefusedError("that is no server name", code="no_server_name")
     return name

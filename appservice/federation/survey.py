@@ -67,7 +67,7 @@ class ClientWellKnown:
 
 @dataclass(frozen=True)
 class Survey:
-    """`problem` empty: it answered over federation."""
+    """`problem` empty: it answered over federation. Problems are reasons as `palabre.base.words.say_why` takes them."""
 
     problem: str = ""
     outside: str = ""  # what others meet who don't have the address that is given here for it
@@ -105,7 +105,7 @@ class Surveyor:
         """`client_url` is the client API where an operator gave it. Raises `NotListedError`."""
         name = parse_server_name(server_name)
         if name is None:
-            return Survey(problem="that is no server name")
+            return Survey(problem="no_server_name")
         pinned = await self._book.pinned(name)
         survey = await self._federation(name, signing_key)
         # In a closed federation nothing is looked up but what the list says.
@@ -125,7 +125,7 @@ class Surveyor:
         except NotListedError:
             raise
         except PeerError as error:
-            return Survey(problem=str(error))
+            return Survey(problem=error.reason)
         return Survey(
             version=read_version(answer),
             clock_offset=offset(answer, self._clock.wall()),
@@ -147,21 +147,21 @@ class Surveyor:
                 wanted = name.bare_host if named is None else named.bare_host
             shown = await self._http.certificate(host, port, wanted, trusted=pinned is not None)
         except PeerError as error:
-            return dataclasses.replace(survey, outside=str(error) if pinned is not None else "")
+            return dataclasses.replace(survey, outside=error.reason if pinned is not None else "")
         outside = "" if target is None or pinned is None else await self._from_outside(target)
         return dataclasses.replace(survey, outside=outside, certificate=read_certificate(shown, wanted))
 
     async def _found(self, name: ServerName) -> Target:
         targets = await self._client.find(name.text)
         if not targets:
-            raise PeerError("the domain says that it has no such server")
+            raise PeerError("the domain says that it has no such server", code="no_server")
         return targets[0]
 
     async def _from_outside(self, target: Target) -> str:
         try:
             await self._http.request("GET", target.url + VERSION_PATH, server_name=target.name, redirects=0)
         except PeerError as error:
-            return str(error)
+            return error.reason
         return ""
 
     async def _client_side(self, name: ServerName, survey: Survey, client_url: str) -> Survey:
@@ -284,16 +284,16 @@ def key_problem(document: dict[str, Any], server_name: str, pinned: str) -> str:
     key_id, _, key = pinned.partition(" ")
     published = as_text(as_object(as_object(document.get("verify_keys")).get(key_id)).get("key"))
     if document.get("server_name") != server_name:
-        return "it publishes its keys under another name"
+        return "other_name_of_keys"
     if not published or published.rstrip("=") != key.strip().rstrip("="):
-        return "it does not publish the key of the list"
+        return "other_key"
     signature = as_text(as_object(as_object(document.get("signatures")).get(server_name)).get(key_id))
     signed = {name: value for name, value in document.items() if name not in ("signatures", "unsigned")}
     canonical = json.dumps(signed, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
     try:
         Ed25519PublicKey.from_public_bytes(_unpadded(published)).verify(_unpadded(signature), canonical)
     except (InvalidSignature, ValueError, binascii.Error):
-        return "its keys are not signed with the key of the list"
+        return "unsigned_keys"
     return ""
 
 

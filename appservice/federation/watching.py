@@ -64,7 +64,7 @@ class HomeserverWatch:
                 closed=rules.closed,
             )
         except NotListedError as refusal:
-            return Survey(problem=str(refusal))
+            return Survey(problem=refusal.reason)
         reached = survey.reached and not survey.key_problem
         await self._homeservers.store.observed(key, survey.facts(), reached=reached)
         if not reached and record is not None and record.failing_since is None:

@@ -25,4 +25,12 @@ class CallerError(Exception):
 
 
 class PeerError(ValueError):
-    """Bytes or a document from another machine that break their protocol. Drop it and count it."""
+    """Bytes or a document from another machine that break their protocol. Drop it and count it.
+
+    `reason` is for those who are shown why: a code where the catalogues have a sentence for it (`why.<code>`), the
+    text of the error, in English, otherwise.
+    """
+
+    def __init__(self, text: str = "", *, code: str = "") -> None:
+        super().__init__(text)
+        self.reason = code or text

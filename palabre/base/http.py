@@ -299,16 +299,18 @@ def _declare(error: Exception) -> tuple[str, PeerError]:
         case aiohttp.InvalidURL():
             return "refused", OutboundRefusedError("that is no web address")
         case aiohttp.ClientConnectorDNSError():
-            return "failed", OutboundFailedError("no server has that name")
+            return "failed", OutboundFailedError("no server has that name", code="unknown_name")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return "failed", OutboundFailedError("the server has no valid certificate for its name")
+            return "failed", OutboundFailedError("the server has no valid certificate for its name", code="certificate")
         case aiohttp.ServerFingerprintMismatch():
-            return "failed", OutboundFailedError("the server has another certificate than the one that was given")
+            return "failed", OutboundFailedError(
+                "the server has another certificate than the one that was given", code="another_certificate"
+            )
         case aiohttp.ClientConnectorError(os_error=_AddressRefusedError() as refusal):
             return "refused", OutboundRefusedError(str(refusal))
         case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
-            return "broken", PeerError("the answer breaks HTTP")
+            return "broken", PeerError("the answer breaks HTTP", code="broken")
         case TimeoutError():
-            return "failed", OutboundFailedError("the server took too long to answer")
+            return "failed", OutboundFailedError("the server took too long to answer", code="timeout")
         case _:
-            return "failed", OutboundFailedError("the server could not be reached")
+            return "failed", OutboundFailedError("the server could not be reached", code="unreachable")

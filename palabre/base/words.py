@@ -51,6 +51,12 @@ def say(language: str, key: str, **params: str | int) -> str:
     return sentences[key].format(**params)
 
 
+def say_why(language: str, reason: str) -> str:
+    """The sentence of `why.<reason>`; what is no code stands for itself (`palabre.base.errors.PeerError`)."""
+    key = f"why.{reason}"
+    return say(language, key) if key in catalogue(choose_language(language)) else reason
+
+
 def say_error(language: str, error: CallerError) -> str:
     """The sentence of `error.<code>`; the error's own English one where the catalogue has none."""
     try:

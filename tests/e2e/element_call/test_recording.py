@@ -17,7 +17,7 @@ from tests.support import numbered, tones
 from tests.support.element_call.caller import Caller
 from tests.support.element_call.home import Home
 from tests.support.element_call.meeting import meet
-from tests.support.element_call.pages import COMPATIBLE_26, LEGACY_19
+from tests.support.element_call.pages import COMPATIBLE_26, LEGACY_19, STICKY_26
 from tests.support.element_call.stage import PICTURES, Stage
 from tests.support.memory import holds, recorder_pid
 from tests.support.page import until
@@ -87,7 +87,7 @@ async def recorder_is_seen(person: Caller) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("release", [COMPATIBLE_26, LEGACY_19], ids=["0.26", "0.19"])
+@pytest.mark.parametrize("release", [COMPATIBLE_26, LEGACY_19, STICKY_26], ids=["0.26", "0.19", "sticky-0.26"])
 async def test_the_film_and_the_transcript_hold_only_who_agreed(stage: Stage, tmp_path: Path, release: Any) -> None:
     home = await stage.home()
     ana, bruno = await stage.people((home, release), (home, release))
