@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 
+from appservice.rtc import members
 from palabre.base.errors import CallerError
 from palabre.base.ids import UserId
 
@@ -64,19 +62,10 @@ def rtc_identity(user_id: UserId, device_id: str) -> str:
 
 
 def hashed_identity(user_id: UserId, device_id: str, member_id: str) -> str:
-    """The identity that newer MatrixRTC clients work out from a member event (43 characters).
-
-    https://github.com/matrix-org/matrix-spec-proposals/pull/4195
-    """
-    return _digest(user_id, device_id, member_id)
+    """The identity that newer MatrixRTC clients work out from a member event (43 characters)."""
+    return members.hashed_identity(user_id, device_id, member_id)
 
 
 def proxied_identity(user_id: UserId, member_id: str) -> str:
     """The identity of clients that ask through their homeserver, which names no device."""
-    return _digest(user_id, member_id)
-
-
-def _digest(*parts: str) -> str:
-    """JSON as JavaScript writes it: compact, with other scripts' letters as they are."""
-    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+    return members.hashed_identity(user_id, member_id)

@@ -88,7 +88,7 @@ class Recorder:
             "left": self._heard_left,
             "counts": self._heard_counts,
         }
-        self._stays = Stays(settings.focus_url, matrix, relay, store, clock, self._order)
+        self._stays = Stays(settings, matrix, relay, store, clock, self._order)
 
     @property
     def link(self) -> Link | None:

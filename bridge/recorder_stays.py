@@ -21,6 +21,7 @@ from bridge.call_store import Call
 from bridge.capture_store import Capture, CaptureStore
 from bridge.consent_store import Kind
 from bridge.meetings import Meeting
+from bridge.settings import BridgeSettings
 from media.recorder.errors import CaptureError
 from media.relay.seams import RelayControl
 from palabre.base.clock import Clock
@@ -66,14 +67,15 @@ class Stays:
 
     def __init__(
         self,
-        focus_url: str,
+        settings: BridgeSettings,
         matrix: MatrixPort,
         relay: RelayControl,
         store: CaptureStore,
         clock: Clock,
         order: Callable[[str, Mapping[str, Any]], None],
     ) -> None:
-        self._focus_url = focus_url
+        self._focus_url = settings.focus_url
+        self._foci = settings.foci
         self._matrix = matrix
         self._port = matrix.recorder
         self._relay = relay
@@ -136,9 +138,8 @@ class Stays:
         if others != recorded.members:
             recorded.members = others
             self.tell_members(recorded)
-        elsewhere = {
-            member.user_id for member in others if publishing_focus(member, everybody) not in ("", self._focus_url)
-        }
+        ours = {"", *self._foci}  # also where nobody can tell
+        elsewhere = {member.user_id for member in others if publishing_focus(member, everybody) not in ours}
         if elsewhere:
             names = await self._matrix.members(recorded.meeting.room)
             for capture in list(recorded.captures):

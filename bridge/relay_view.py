@@ -11,8 +11,8 @@ from palabre.base.ids import RoomId
 class RelayPresence:
     """`recovered` tells whether the service knows its calls: before that nobody is missing."""
 
-    def __init__(self, focus_url: str, meetings: MeetingStore, calls: CallStore, relay: RelayControl) -> None:
-        self.focus_urls = frozenset({focus_url})
+    def __init__(self, foci: frozenset[str], meetings: MeetingStore, calls: CallStore, relay: RelayControl) -> None:
+        self.focus_urls = foci
         self._meetings = meetings
         self._calls = calls
         self._relay = relay

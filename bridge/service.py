@@ -90,7 +90,7 @@ class BridgeService:
         self._moderation = self._moderate()
         self._ringing = self._ring()
         self.listener = self._follow_calls()
-        self.relay_view = RelayPresence(settings.focus_url, stores.meetings, stores.calls, relay)
+        self.relay_view = RelayPresence(settings.foci, stores.meetings, stores.calls, relay)
         self.admission = CallAdmission(self._questions, stores.meetings, stores.calls, self._recovered.wait)
 
         # What people and programs may ask for.

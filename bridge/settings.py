@@ -197,3 +197,8 @@ class BridgeSettings(_Section):
     def focus_url(self) -> str:
         """`livekit_service_url` of MatrixRTC: clients compare it as a string, so there is one spelling of it."""
         return f"{self.base_url}{FOCUS_PATH}"
+
+    @property
+    def foci(self) -> frozenset[str]:
+        """Every way in which members of calls name our relay: its token service, or in the form to come the relay."""
+        return frozenset({self.focus_url, self.livekit.url})

@@ -80,13 +80,12 @@ def read_sticky(event: RoomEvent, content: Mapping[str, Any], now: float) -> Rtc
     device_id = _id(member.get("device_id"))
     if "device_id" in member and not device_id:
         return None
-    parts = [event.sender, device_id, member_id] if device_id else [event.sender, member_id]
     published = as_object(content.get("transports")).get("published", content.get("rtc_transports"))
     return RtcMember(
         user_id=UserId(event.sender),
         device_id=device_id,
         member_id=member_id,
-        identity=hashed_identity(*parts),
+        identity=_sticky_identity(event.sender, device_id, member_id, published),
         slot_id=slot_id,
         foci=_service_urls(published),
         oldest_focus=False,
@@ -99,8 +98,21 @@ def read_sticky(event: RoomEvent, content: Mapping[str, Any], now: float) -> Rtc
     )
 
 
+def _sticky_identity(sender: str, device_id: str, member_id: str, published: object) -> str:
+    """As the way says by which the client got its token: homeservers, which pass on what is asked of a relay named by
+    `m.livekit`, name no device."""
+    through_homeserver = any(kind == "m.livekit" for kind, _ in _transports(published)[:1])
+    if through_homeserver or not device_id:
+        return hashed_identity(sender, member_id)
+    return hashed_identity(sender, device_id, member_id)
+
+
 def hashed_identity(*parts: str) -> str:
-    """A sticky member's name on the relay: https://github.com/matrix-org/matrix-spec-proposals/pull/4195."""
+    """A member's name on the relay that tells nobody who they are: of user, device and member id, or of user and
+    member id where the homeserver asked. JSON as JavaScript writes it: compact, other scripts' letters as they are.
+
+    https://github.com/matrix-org/matrix-spec-proposals/pull/4195
+    """
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
 
@@ -131,11 +143,16 @@ def _milliseconds(value: object, default: int) -> int | None:
 
 
 def _service_urls(transports: object) -> tuple[str, ...]:
-    """Of the LiveKit transports in a list: the token service's URL, or of the form to come the relay's."""
-    urls = []
+    return tuple(url for _, url in _transports(transports))
+
+
+def _transports(transports: object) -> list[tuple[str, str]]:
+    """Of the LiveKit transports in a list: type, and URL of the token service, or of the relay in the form to come."""
+    found = []
     for transport in transports[:MAX_TRANSPORTS] if isinstance(transports, list) else []:
         described = as_object(transport)
-        name = {"livekit": "livekit_service_url", "m.livekit": "url"}.get(str(described.get("type")), "")
+        kind = as_text(described.get("type"), MAX_URL)
+        name = {"livekit": "livekit_service_url", "m.livekit": "url"}.get(kind, "")
         if url := as_text(described.get(name), MAX_URL):
-            urls.append(url)
-    return tuple(urls)
+            found.append((kind, url))
+    return found

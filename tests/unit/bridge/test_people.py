@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.people import guest_person, identity_of, matrix_person
+from bridge.people import guest_person, hashed_identity, identity_of, matrix_person, proxied_identity, rtc_identity
 from palabre.base.errors import CallerError
 from palabre.base.ids import UserId
 
@@ -21,3 +21,11 @@ def test_a_guest_has_no_matrix_user() -> None:
 def test_a_device_name_that_is_none_is_refused(device: str) -> None:
     with pytest.raises(CallerError, match="device name"):
         identity_of(matrix_person(UserId("@a:b")), device)
+
+
+def test_the_identities_of_matrixrtc_are_those_that_clients_work_out() -> None:
+    """Vectors: what Element Call 0.26.1 was seen to work out, and SHA-256 of the same JSON by openssl."""
+    bob = UserId("@bob7416:ec.localhost")
+    assert rtc_identity(bob, "DEVBOB") == "@bob7416:ec.localhost:DEVBOB"
+    assert hashed_identity(bob, "DEVBOB", f"{bob}:DEVBOB") == "D39jciEhzxeJ2aGqV+1P+o2txbc/061nqxsq2TWXdqw"
+    assert proxied_identity(bob, "a-uuid") == "TKLbW+tlB665+zTh7yB0Dl4HmmqcZ7JRTpdpuAEtHew"

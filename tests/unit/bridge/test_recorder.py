@@ -196,6 +196,16 @@ async def test_a_key_frame_is_asked_of_the_publisher(bridge_world: World) -> Non
     assert bridge_world.relay.key_frames == [(f"{ALICE}:PHONE", f"mic-{ALICE}")]
 
 
+async def test_whoever_names_our_relay_itself_and_not_its_token_service_is_on_it(bridge_world: World) -> None:
+    await resting(bridge_world)
+    await encrypted_call(bridge_world)
+    bridge_world.matrix.rooms[ROOM].rtc = [member(ALICE), member(BOB, bridge_world.settings.livekit.url)]
+    await bridge_world.command("record")
+    await bridge_world.command("stop")
+    await bridge_world.until_states("posted")
+    assert bridge_world.jobs[0]["unreached"] == []
+
+
 async def test_people_on_another_relay_are_named_with_what_was_recorded(bridge_world: World) -> None:
     await resting(bridge_world)
     await encrypted_call(bridge_world)

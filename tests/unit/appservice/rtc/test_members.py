@@ -160,11 +160,46 @@ def test_a_sticky_event_in_somebody_elses_name_or_of_something_else_is_nobody(ch
     assert sticky(**changes) is None
 
 
-def test_identities_are_hashed_as_element_call_hashes_them() -> None:
-    assert (
-        hashed_identity("@bob7416:ec.localhost", "DEVBOB", "@bob7416:ec.localhost:DEVBOB")
-        == "D39jciEhzxeJ2aGqV+1P+o2txbc/061nqxsq2TWXdqw"
-    )
+@pytest.mark.parametrize(
+    ("parts", "identity"),
+    [
+        # What Element Call 0.26.1 worked out, and SHA-256 of the same JSON by openssl.
+        (
+            ("@bob7416:ec.localhost", "DEVBOB", "@bob7416:ec.localhost:DEVBOB"),
+            "D39jciEhzxeJ2aGqV+1P+o2txbc/061nqxsq2TWXdqw",
+        ),
+        (("@bob7416:ec.localhost", "a-uuid"), "TKLbW+tlB665+zTh7yB0Dl4HmmqcZ7JRTpdpuAEtHew"),
+        (("@zoé:hs", "a<b>&uuid"), "ZN+F1KDiiPAInugkggjOl6wxJZ13v9ZsNHsZ6tUu+/E"),
+    ],
+)
+def test_identities_are_hashed_as_element_call_hashes_them(parts: tuple[str, ...], identity: str) -> None:
+    assert hashed_identity(*parts) == identity
+
+
+BOB, MEMBER = "@bob7416:ec.localhost", "@bob7416:ec.localhost:DEVBOB"
+OUR_RELAY = {"type": "m.livekit", "url": "wss://meet.example.org"}
+
+
+@pytest.mark.parametrize(
+    ("member", "published", "identity"),
+    [
+        (
+            {"id": MEMBER, "device_id": "DEVBOB"},
+            STICKY["transports"]["published"],
+            hashed_identity(BOB, "DEVBOB", MEMBER),
+        ),
+        ({"id": "a-uuid"}, [OUR_RELAY], hashed_identity(BOB, "a-uuid")),
+        ({"id": "a-uuid", "device_id": "DEVBOB"}, [OUR_RELAY], hashed_identity(BOB, "a-uuid")),
+        ({"id": "a-uuid", "device_id": "DEVBOB"}, [], hashed_identity(BOB, "DEVBOB", "a-uuid")),
+        ({"id": "a-uuid", "device_id": "DEVBOB"}, "none", hashed_identity(BOB, "DEVBOB", "a-uuid")),
+    ],
+)
+def test_a_sticky_members_identity_is_made_as_the_token_for_its_transport_is(
+    member: dict[str, Any], published: Any, identity: str
+) -> None:
+    found = sticky(BOB, member=member, transports={"published": published})
+    assert found is not None
+    assert found.identity == identity
 
 
 def test_nothing_is_sticky_for_longer_than_an_hour_or_from_the_future() -> None:
