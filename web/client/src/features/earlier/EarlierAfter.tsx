@@ -6,6 +6,7 @@ import { useFlow } from '../../app/context'
 import { problemOf } from '../../app/flow'
 import type { Kind } from '../../call/capture'
 import { Button } from '../../ui/Button'
+import css from './EarlierAfter.module.css'
 import { EarlierQuestion, Until } from './EarlierQuestion'
 
 type Step = 'offered' | 'asked' | 'removing' | 'kept' | 'removed'
@@ -41,6 +42,17 @@ export default function EarlierAfter({ kinds }: { kinds: Kind[] }) {
     case 'removed':
       return <p>{t('taken_out')}</p>
     default:
-      return <EarlierQuestion banner={false} kinds={kinds} busy={step === 'removing'} failed={failed} onKeep={() => setStep('kept')} onRemove={() => void remove()} />
+      return (
+        <div className={css.question}>
+          <EarlierQuestion
+            banner={false}
+            kinds={kinds}
+            busy={step === 'removing'}
+            failed={failed}
+            onKeep={() => setStep('kept')}
+            onRemove={() => void remove()}
+          />
+        </div>
+      )
   }
 }

@@ -1,5 +1,7 @@
 import { act, screen } from '@testing-library/react'
-import { describe, expect, test } from 'vitest'
+import userEvent from '@testing-library/user-event'
+import { RemoteParticipant } from 'livekit-client'
+import { describe, expect, test, vi } from 'vitest'
 import { fakeCall, faults, THEMES } from '../../test/render'
 import PeoplePanel from './PeoplePanel'
 
@@ -21,6 +23,29 @@ describe('the list of people', () => {
     const { show } = fakeCall()
     show(<PeoplePanel onClose={() => undefined} />)
     expect(screen.getByRole('listitem').textContent).not.toContain('nregistrement')
+  })
+
+  test('tells who was muted by whom', () => {
+    const { show, room } = fakeCall()
+    room.remoteParticipants.set('bruno-d1', new RemoteParticipant({} as never, 'PA_b', 'bruno-d1', 'Bruno', '', { 'palabre.muted_by': 'Chloé' }))
+    show(<PeoplePanel onClose={() => undefined} />)
+    expect(screen.getByText('Micro coupé par Chloé')).toBeTruthy()
+  })
+
+  test('Escape closes a person’s menu, and not the list with it', async () => {
+    const { show, room } = fakeCall({ moderate: true })
+    room.remoteParticipants.set('bruno-d1', new RemoteParticipant({} as never, 'PA_b', 'bruno-d1', 'Bruno'))
+    const onClose = vi.fn()
+    show(<PeoplePanel onClose={onClose} />)
+    const menu = await screen.findByRole('button', { name: 'Modérer Bruno' })
+    await userEvent.click(menu)
+    await screen.findByRole('menuitem', { name: 'Retirer de l’appel…' })
+    await userEvent.keyboard('{Escape}')
+    expect(screen.queryByRole('menuitem')).toBeNull()
+    expect(onClose).not.toHaveBeenCalled()
+    await expect.poll(() => document.activeElement).toBe(menu)
+    await userEvent.keyboard('{Escape}')
+    expect(onClose).toHaveBeenCalledOnce()
   })
 
   test.each(THEMES)('has no accessibility fault in the %s theme', async (theme) => {
