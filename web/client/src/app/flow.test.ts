@@ -270,8 +270,8 @@ describe('the call', () => {
 
   test('leaves behind how long it was and what was captured', async () => {
     await parts.flow.join(tracks(), DEFAULT_DEVICES)
-    parts.flow.noteCapture({ recording: { by: 'x', since: 1 }, transcription: null }, [])
-    parts.flow.noteCapture(NOTHING, ['recording'])
+    parts.flow.noteCapture('c1', { recording: { by: 'x', since: 1 }, transcription: null }, [])
+    parts.flow.noteCapture('c1', NOTHING, ['recording'])
     parts.tick(125_000)
     parts.end('duplicate_identity')
     expect(parts.flow.screen.getState()).toMatchObject({
@@ -279,14 +279,19 @@ describe('the call', () => {
       summary: { seconds: 125, captured: ['recording'], kept: ['recording'], problem: { code: 'duplicate_identity' } },
     })
     expect(parts.flow.call).toBeNull()
+    expect(parts.flow.keptBefore('c1')).toEqual(['recording'])
+    expect(parts.flow.keptBefore('c2')).toEqual([]) // another call, in which nothing of theirs is
+    expect(parts.flow.keptBefore(null)).toEqual([])
   })
 
   test('lets one have one’s part removed during it and after it, by the server alone', async () => {
     const remove = vi.spyOn(parts.flow.api, 'removeEarlier').mockResolvedValue(undefined)
     await parts.flow.join(tracks(), DEFAULT_DEVICES)
     await parts.flow.removeEarlier(['recording'])
+    parts.flow.noteCapture('c1', NOTHING, ['transcription'])
     parts.end(null)
     await parts.flow.removeEarlier(['transcription'])
+    expect(parts.flow.keptBefore('c1')).toEqual([])
     expect(remove.mock.calls).toEqual([['m1', ['recording']], ['m1', ['transcription']]])
     expect(parts.stay.sendConsent).not.toHaveBeenCalled()
   })

@@ -75,7 +75,7 @@ export class Flow {
   /** Why we leave, where it isn't the person's wish. */
   private failure: string | null = null
   private readonly captured = new Set<Kind>()
-  private kept: Kind[] = []
+  private kept: { call: string | null; kinds: Kind[] } = { call: null, kinds: [] }
   private readonly now: () => number
 
   constructor(private readonly parts: FlowParts) {
@@ -136,7 +136,6 @@ export class Flow {
     }
     this.begun = this.now()
     this.captured.clear()
-    this.kept = []
     this.tell({ type: 'connected' })
     void this.keepVisible(true)
   }
@@ -215,9 +214,14 @@ export class Flow {
   }
 
   /** The call's own screen says what is captured, so that the last page can tell what becomes of it. */
-  noteCapture(capture: Capture, kept: Kind[]): void {
+  noteCapture(call: string | null, capture: Capture, kept: Kind[]): void {
     for (const kind of running(capture)) this.captured.add(kind)
-    this.kept = kept
+    this.kept = { call, kinds: kept }
+  }
+
+  /** Whoever comes back into the call that they left can still change their mind. */
+  keptBefore(call: string | null): Kind[] {
+    return call !== null && call === this.kept.call ? this.kept.kinds : []
   }
 
   async startCapture(kinds: Kind[]): Promise<void> {
@@ -250,6 +254,7 @@ export class Flow {
       // What the server refuses stays refused; only its silence is made up for by the event.
       if (problemOf(error).code !== 'unreachable' || !(await sent)) throw error
     }
+    this.kept = { ...this.kept, kinds: this.kept.kinds.filter((kind) => !kinds.includes(kind)) }
   }
 
   /** Whether it went through the room. */
@@ -331,7 +336,7 @@ export class Flow {
     void this.keepVisible(false)
     const code = this.failure ?? ending
     const problem = code === null ? null : { code }
-    this.tell({ type: 'left', summary: { seconds, captured: [...this.captured], kept: this.kept, problem } })
+    this.tell({ type: 'left', summary: { seconds, captured: [...this.captured], kept: this.kept.kinds, problem } })
   }
 
   private async keepVisible(visible: boolean): Promise<void> {

@@ -10,8 +10,8 @@ import type { ConsentEvent, ConsentState } from './consent'
 import { CALM, consent } from './consent'
 import type { Answer, Capture, Kind, Standings } from './capture'
 import type { EarlierEvent, EarlierParts } from './earlier'
-import { earlier, keptOf, NOTHING_EARLIER, shown, those } from './earlier'
-import { captureOf, localpart, NOTHING, standingsOf, UNASKED } from './capture'
+import { earlier, keptBefore, keptOf, shown, those } from './earlier'
+import { callIdOf, captureOf, localpart, NOTHING, standingsOf, UNASKED } from './capture'
 
 export interface CaptureState {
   capture: Capture
@@ -24,7 +24,9 @@ export interface CaptureState {
 
 /** What the API offers of it (app/flow.ts). */
 export interface CaptureRequests {
-  noteCapture(capture: Capture, kept: Kind[]): void
+  noteCapture(call: string | null, capture: Capture, kept: Kind[]): void
+  /** The kinds of which something of the person is kept since an earlier stay in the same call. */
+  keptBefore(call: string | null): Kind[]
   startCapture(kinds: Kind[]): Promise<void>
   stopCapture(kinds: Kind[]): Promise<void>
   answerConsent(kinds: Kind[], answer: Answer): Promise<void>
@@ -41,7 +43,7 @@ export function captureModel(room: Room, requests: CaptureRequests, codeOf: (err
     capture: NOTHING,
     standings: UNASKED,
     consent: CALM,
-    earlier: NOTHING_EARLIER,
+    earlier: keptBefore(requests.keptBefore(callIdOf(room.metadata))),
     notRemoved: null,
   }))
   const happen = (event: ConsentEvent) => {
@@ -50,7 +52,7 @@ export function captureModel(room: Room, requests: CaptureRequests, codeOf: (err
   }
   const ofEarlier = (kinds: readonly Kind[], event: EarlierEvent) =>
     store.setState((state) => ({ earlier: earlier(state.earlier, kinds, event), notRemoved: null }))
-  const note = () => requests.noteCapture(store.getState().capture, keptOf(store.getState().earlier))
+  const note = () => requests.noteCapture(callIdOf(room.metadata), store.getState().capture, keptOf(store.getState().earlier))
 
   const read = () => {
     const capture = captureOf(room.metadata)

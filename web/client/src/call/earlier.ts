@@ -16,6 +16,11 @@ export type EarlierParts = Record<Kind, Earlier>
 
 export const NOTHING_EARLIER: EarlierParts = { recording: 'nothing', transcription: 'nothing' }
 
+/** What is known of an earlier stay in the same call. */
+export function keptBefore(kinds: readonly Kind[]): EarlierParts {
+  return { ...NOTHING_EARLIER, ...Object.fromEntries(kinds.map((kind) => [kind, 'kept'])) }
+}
+
 const TRANSITIONS: Record<Earlier, Partial<Record<EarlierEvent, Earlier>>> = {
   nothing: { yes: 'agreed' },
   agreed: { withdraw: 'withdrawing', no: 'kept' }, // A no that they wrote in the room: the bot asks them there.

@@ -40,14 +40,16 @@ export function fakeFlow(): Flow {
   return flow
 }
 
-export function fakeCall(may: Partial<RunningCall['pass']['may']> = {}, stay: RtcStay | null = null) {
+export function fakeCall(may: Partial<RunningCall['pass']['may']> = {}, stay: RtcStay | null = null, flow = fakeFlow()) {
   const room = new Room()
   room.localParticipant.identity = 'ana-d1'
   vi.spyOn(room.localParticipant, 'name', 'get').mockReturnValue('Ana Pereira')
   const rights = { publish: true, share: true, capture: true, moderate: false, ...may }
   let own: Record<string, string> = {}
   vi.spyOn(room.localParticipant, 'attributes', 'get').mockImplementation(() => own)
-  const flow = fakeFlow()
+  const metadata = (capture: Partial<Capture>) =>
+    vi.spyOn(room, 'metadata', 'get').mockReturnValue(JSON.stringify({ call: 'c1', capture: { recording: null, transcription: null, ...capture } }))
+  metadata({})
   const roster = makeRoster(room, stay)
   const model = captureModel(room, flow, (error) => problemOf(error).code)
   const pass = { url: '', token: '', identity: 'ana-d1', name: 'Ana', mode: 'server', may: rights }
@@ -56,7 +58,7 @@ export function fakeCall(may: Partial<RunningCall['pass']['may']> = {}, stay: Rt
   /** What the server says: in the room's metadata and the person's attributes. */
   const tell = (capture: Partial<Capture>, standings: Partial<Record<keyof Capture, Standing>> = {}) => {
     const consents = Object.fromEntries(Object.entries(standings).map(([kind, value]) => [`palabre.consent.${kind}`, value ?? '']))
-    vi.spyOn(room, 'metadata', 'get').mockReturnValue(JSON.stringify({ capture: { recording: null, transcription: null, ...capture } }))
+    metadata(capture)
     own = { 'palabre.may': own['palabre.may'] ?? '', ...consents }
     room.emit(RoomEvent.RoomMetadataChanged, room.metadata ?? '')
   }

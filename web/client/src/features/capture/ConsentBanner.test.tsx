@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { createStore } from 'zustand/vanilla'
 import { ApiError } from '../../app/api'
 import { live } from '../../app/live'
-import { fakeCall, faults, THEMES } from '../../test/render'
+import { fakeCall, fakeFlow, faults, THEMES } from '../../test/render'
 import { useCall } from '../call/context'
 import { useNews } from '../call/useNews'
 import { Earlier } from '../earlier/Earlier'
@@ -122,6 +122,18 @@ describe('the chip of a capture', () => {
     await userEvent.click(await screen.findByRole('button', { name: 'Retirer' }))
     expect((await screen.findByRole('alert')).textContent).toContain('ne peut plus être refait sans vous')
     expect(screen.getByRole('button', { name: 'Garder' })).toBeTruthy()
+  })
+
+  test('still offers it to whoever left and came back', async () => {
+    const flow = fakeFlow()
+    flow.noteCapture('c1', { recording: RUNNING, transcription: null }, ['recording'])
+    const { show, tell } = fakeCall({}, null, flow)
+    show(<Whole />)
+    act(() => tell({ recording: RUNNING }, { recording: 'no' }))
+    await userEvent.click(screen.getByRole('button', { name: 'Enregistrement' }))
+    await userEvent.click(await screen.findByRole('button', { name: 'Changer d’avis…' }))
+    await userEvent.click(await screen.findByRole('button', { name: 'Retirer' }))
+    expect(flow.removeEarlier).toHaveBeenCalledWith(['recording'])
   })
 
   test('a withdrawal that does not arrive is told, and nothing is asked', async () => {
