@@ -26,7 +26,7 @@ function view(members: Member[], parts: Partial<RoomView> = {}): RoomView {
   const names = new Map([['@ana:e', 'Ana Pereira'], ['@bruno:e', 'Bruno Lefèvre']])
   return {
     endToEnd: true, members, keys: { held: new Set(), failing: new Set() },
-    nameOf: (user) => names.get(user) ?? null, reaches: (focus) => focus === 'https://ours', ...parts,
+    nameOf: (user) => names.get(user) ?? null, focusOf: () => 'https://ours', reaches: (focus) => focus === 'https://ours', ...parts,
   }
 }
 
@@ -57,6 +57,17 @@ describe('inside a Matrix client', () => {
   test('a member without media is waited for, and one on a relay that is not allowed is told so', () => {
     const members = [member('@ana:e', 'A'), member('@bruno:e', 'B'), member('@chloe:f', 'C', { focus: 'https://theirs' })]
     expect(tell(peopleOf([ME], view(members)))).toEqual(['Ana Pereira', 'Bruno Lefèvre: media', 'chloe: elsewhere'])
+  })
+
+  test('who publishes on another relay is seen from there, not as the one who listens on ours', () => {
+    const here = participant('@bruno:e:B')
+    const there = participant('@bruno:e:B', { tracks: ['on'] })
+    const members = [member('@ana:e', 'A'), member('@bruno:e', 'B', { focus: 'https://theirs' })]
+    const parts: Partial<RoomView> = {
+      endToEnd: false, reaches: () => true, focusOf: (one) => (one === there ? 'https://theirs' : 'https://ours'),
+    }
+    expect(peopleOf([ME, here, there], view(members, parts))[1]?.participant).toBe(there)
+    expect(tell(peopleOf([ME, here], view(members, parts)))).toEqual(['Ana Pereira', 'Bruno Lefèvre: media'])
   })
 
   test('who sends media waits for keys until they come, and again when they don’t fit', () => {

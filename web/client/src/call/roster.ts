@@ -51,6 +51,8 @@ export interface RoomView {
   members: readonly Member[]
   keys: KeyStates
   nameOf(userId: string): string | null
+  /** The relay that this connection is to. */
+  focusOf(participant: Participant): string
   reaches(focus: string): boolean
 }
 
@@ -75,15 +77,16 @@ export type Roster = ReturnType<typeof makeRoster>
 
 export function makeRoster(room: Room, stay: RtcStay | null) {
   let watched: readonly Room[] = []
+  const elsewhere = () => (stay?.rooms.getState().rooms ?? []).map((one) => one.room)
   const look = (): RosterState => {
-    const rooms = [room, ...(stay?.rooms.getState().rooms ?? [])]
-    const people = peopleOf(rooms.flatMap(participantsOf), stay === null ? null : viewOf(stay))
+    const heard = [room, ...elsewhere()].flatMap(participantsOf)
+    const people = peopleOf(heard, stay === null ? null : viewOf(stay))
     return { people, screens: screensOf(people) }
   }
   const store = createStore<RosterState>(look)
   const refresh = () => store.setState(look(), true)
   const watch = () => {
-    const rooms = [room, ...(stay?.rooms.getState().rooms ?? [])]
+    const rooms = [room, ...elsewhere()]
     for (const gone of watched.filter((one) => !rooms.includes(one))) for (const event of CHANGES) gone.off(event, refresh)
     for (const fresh of rooms.filter((one) => !watched.includes(one))) for (const event of CHANGES) fresh.on(event, refresh)
     watched = rooms
@@ -106,7 +109,9 @@ export function makeRoster(room: Room, stay: RtcStay | null) {
 
 function viewOf(stay: RtcStay): RoomView {
   const { endToEnd, nameOf, reaches } = stay
-  return { endToEnd, nameOf, reaches, members: stay.members.getState().members, keys: stay.keyStates.getState() }
+  const there = new Map(stay.rooms.getState().rooms.flatMap(({ focus, room }) => participantsOf(room, 1).map((one) => [one, focus])))
+  const focusOf = (participant: Participant) => there.get(participant) ?? stay.focus
+  return { endToEnd, nameOf, reaches, focusOf, members: stay.members.getState().members, keys: stay.keyStates.getState() }
 }
 
 /** On another focus we are listed too, as the one who listens there: that is not another person. */
@@ -125,7 +130,7 @@ function membersOf(participants: readonly Participant[], view: RoomView): Person
   const people: Person[] = []
   const named = new Set<string>()
   for (const member of view.members) {
-    const participant = participants.find(({ identity }) => identity === member.identity) ?? null
+    const participant = participants.find((one) => stands(one, member, view)) ?? null
     named.add(member.identity)
     people.push(personOf(participant, member, view))
   }
@@ -136,6 +141,12 @@ function membersOf(participants: readonly Participant[], view: RoomView): Person
     if (known) people.push(personOf(participant, null, view))
   }
   return people
+}
+
+/** Who publishes on another focus is on ours too, under the same name, to listen: there is nothing of them to be had there. */
+function stands(participant: Participant, member: Member, view: RoomView): boolean {
+  if (participant.identity !== member.identity) return false
+  return participant.isLocal || member.focus === null || view.focusOf(participant) === member.focus
 }
 
 function personOf(participant: Participant | null, member: Member | null, view: RoomView | null): Person {

@@ -22,6 +22,12 @@ export interface FociParts {
   pause?: (ms: number) => Promise<void>
 }
 
+/** A connection that stands, and the focus that it leads to. */
+export interface Elsewhere {
+  focus: string
+  room: Room
+}
+
 interface Connection {
   stopped: boolean
   room: Room | null
@@ -34,7 +40,7 @@ const LONGEST_PAUSE = 30_000 // ms
 const LINGER = 10_000 // ms
 
 export class OtherFoci {
-  readonly store = createStore<{ rooms: readonly Room[] }>(() => ({ rooms: [] }))
+  readonly store = createStore<{ rooms: readonly Elsewhere[] }>(() => ({ rooms: [] }))
   private readonly connections = new Map<string, Connection>()
   private readonly leaving = new Map<string, ReturnType<typeof setTimeout>>()
 
@@ -98,14 +104,14 @@ export class OtherFoci {
       if (connection.stopped) return false
       connection.room = room
       await room.connect(pass.url, pass.jwt, connectOptions)
-      this.store.setState(({ rooms }) => ({ rooms: [...rooms, room] }))
+      this.store.setState(({ rooms }) => ({ rooms: [...rooms, { focus, room }] }))
       await ended
       return true
     } catch {
       return false // Told by the members' tiles: they wait for media.
     } finally {
       connection.room = null
-      this.store.setState(({ rooms }) => ({ rooms: rooms.filter((other) => other !== room) }))
+      this.store.setState(({ rooms }) => ({ rooms: rooms.filter((other) => other.room !== room) }))
       dispose()
     }
   }

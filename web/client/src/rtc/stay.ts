@@ -115,6 +115,8 @@ export async function stayInCall(parts: StayParts) {
 
   return {
     endToEnd,
+    /** Address of the one that we publish on. */
+    focus,
     members: session.store,
     rooms: foci.store,
     keyStates: watch.store,
@@ -128,7 +130,7 @@ export async function stayInCall(parts: StayParts) {
       watch.watch(room)
       room.on(RoomEvent.ActiveDeviceChanged, (kind, id) => {
         if (kind !== 'audiooutput') return
-        for (const other of foci.store.getState().rooms) void other.switchActiveDevice(kind, id).catch(() => undefined)
+        for (const other of foci.store.getState().rooms) void other.room.switchActiveDevice(kind, id).catch(() => undefined)
       })
     },
     sendConsent: (content: object) => host.sendEvent(CONSENT, content),

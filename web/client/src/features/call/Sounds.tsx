@@ -14,5 +14,5 @@ export function Sounds({ stay }: { stay: RtcStay | null }) {
 
 function Elsewhere({ stay }: { stay: RtcStay }) {
   const { rooms } = useStore(stay.rooms)
-  return rooms.map((room) => <RoomAudioRenderer key={room.name} room={room} />)
+  return rooms.map(({ focus, room }) => <RoomAudioRenderer key={focus} room={room} />)
 }
