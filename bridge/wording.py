@@ -60,6 +60,12 @@ def names_words(language: str, names: Sequence[str]) -> str:
     return say(language, "room.names.more", names=", ".join(shown), count=len(names) - NAMES_SHOWN)
 
 
+def film_notices(language: str, missing: Sequence[str], unreached: Sequence[str]) -> tuple[str, ...]:
+    """What a film says at its end of those who are not in it; nothing where everybody is."""
+    said = (("recording.missing", missing), ("recording.unreached", unreached))
+    return tuple(say(language, key, names=names_words(language, names)) for key, names in said if names)
+
+
 def call_started(language: str, mode: str, link: str) -> str:
     """Says which encryption the call has; the link leads into a call to the server alone."""
     return say(language, f"room.call.started.{mode}", link=link)

@@ -17,6 +17,7 @@ from bridge.capture_store import Capture
 from bridge.meetings import Meeting
 from bridge.settings import BridgeSettings
 from bridge.summary import Presence
+from bridge.wording import film_notices
 from media.recorder.job import Cut
 
 STEM_LIMIT = 80  # characters of a file's name before its ending
@@ -56,6 +57,7 @@ def make_job(
         "partly": list(there.partly),
         "cuts": [asdict(cut) for cut in cuts],
         "unreached": list(there.unreached),
+        "notices": list(film_notices(meeting.language, [*there.missing, *there.removed], there.unreached)),
         "height": settings.recording.height,
         "frames_per_second": settings.recording.frames_per_second,
         "max_bytes": int(upload_limit * UPLOAD_SHARE),

@@ -78,6 +78,7 @@ def _recording(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, re
             frames_per_second=job["frames_per_second"],
             max_bytes=job["max_bytes"],
             not_recorded=(*job["missing"], *job["unreached"]),
+            notices=tuple(job["notices"]),
             cuts=tuple(Cut(**cut) for cut in job["cuts"]),
         ),
         capture_key=capture_key,
@@ -92,7 +93,7 @@ def _recording(job: Mapping[str, Any], capture_key: bytes, output_key: bytes, re
     artefacts = [_film_part(job, film, number, poster) for number in range(len(film.parts))]
     return {
         "artefacts": artefacts,
-        "duration": film.duration,
+        "duration": film.duration - film.closing,
         "excerpt": [],
         "missing_seconds": total(film.gaps),
         "unreadable": list(film.unreadable),

@@ -32,11 +32,12 @@ thread, once per fault; the call goes on.
         -> Iterator[tuple[float, NDArray[float32]]]     (start in seconds, mono block of at most one second)
     RenderJob(capture, output, started_at, ended_at=None, title="", height=720, frames_per_second=15,
               video_codec="h264", max_bytes=0, max_parts=8, not_recorded=(), cuts=(),
-              gap_text="")
+              gap_text="", notices=())
         .to_json() -> str, RenderJob.from_json(text) -> RenderJob
     render(job, *, capture_key: bytes, output_key: bytes, progress: Callable[[float], None] | None = None,
            transform: Transform | None = None) -> RenderResult
-    RenderResult(parts, poster, width, height, started_at, duration, people, not_recorded, interrupted, warnings, gaps)
+    RenderResult(parts, poster, width, height, started_at, duration, people, not_recorded, interrupted, warnings, gaps,
+                 closing, unreadable)
         .to_json() -> str, RenderResult.from_json(text)
         parts: tuple[FilmPart(path, size, start, duration), ...]     sealed MP4s, several only above max_bytes
         poster: Poster(path, width, height)                          sealed JPEG

@@ -27,7 +27,7 @@ class RenderJob:
     `started_at` is the film's zero and `ended_at` its end, seconds since the epoch; None: where the capture ends.
     `max_bytes` is what the room's homeserver takes per file (0: anything): the picture is made cheaper first, then the
     film is split into at most `max_parts`, then refused. `not_recorded` are names to hand through to the result.
-    `gap_text` is shown where the service was away while it recorded.
+    `gap_text` is shown where the service was away while it recorded, `notices` (sentences) on a card at the end.
     `video_codec` is a wish: what this machine's FFmpeg cannot encode is replaced by what it can.
     """
 
@@ -44,6 +44,7 @@ class RenderJob:
     not_recorded: tuple[str, ...] = ()
     cuts: tuple[Cut, ...] = ()
     gap_text: str = ""
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.height not in HEIGHTS:
@@ -67,7 +68,8 @@ class RenderJob:
     def from_json(cls, text: str) -> Self:
         fields: dict[str, Any] = json.loads(text)
         fields["cuts"] = tuple(Cut(**cut) for cut in fields.get("cuts", ()))
-        fields["not_recorded"] = tuple(fields.get("not_recorded", ()))
+        for name in ("not_recorded", "notices"):
+            fields[name] = tuple(fields.get(name, ()))
         return cls(**fields)
 
 
@@ -102,7 +104,8 @@ class FilmPerson:
 
 @dataclass(frozen=True)
 class RenderResult:
-    """`started_at` is the film's zero, seconds since the epoch; `duration` in seconds over all parts.
+    """`started_at` is the film's zero, seconds since the epoch; `duration` in seconds over all parts, `closing` of them
+    the card at the end.
 
     `interrupted`: the process that captured died, the film ends where it did; `gaps` (film seconds): it died, and came
     back. `warnings`: `damaged` (journals were changed after they were written; what lies before the change is in the
@@ -120,6 +123,7 @@ class RenderResult:
     interrupted: bool
     warnings: tuple[str, ...]
     gaps: tuple[tuple[float, float], ...] = ()
+    closing: float = 0.0
     unreadable: tuple[str, ...] = ()  # names, of people whose media could not be decrypted for a while
 
     def to_json(self) -> str:

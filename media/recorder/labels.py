@@ -1,4 +1,4 @@
-"""What is drawn once and shown often: name plates, initials for people without a picture, the title card.
+"""What is drawn once and shown often: name plates, initials for people without a picture, cards with words on them.
 
 The typeface is the call page's, Atkinson Hyperlegible Next (SIL Open Font License, `fonts/OFL.txt`), which has the
 letters of Europe's Latin alphabets. Names in other scripts are set in DejaVu Sans where the system has it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
 
@@ -39,6 +39,7 @@ AVATARS = (
 FONTS = resources.files("media.recorder").joinpath("fonts")
 _SMOOTH = 4  # shapes are drawn that much larger and scaled down
 _MAX_NAME = 80  # characters: more cannot be read on any tile
+_MOST_LINES = 12  # on a card: what can be read in the seconds that it stays
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -70,9 +71,13 @@ def _lacking(font: Font, text: str) -> int:
 
 def clean(name: str) -> str:
     """A name as one line that can be drawn: composed letters, no control characters, not endless."""
-    composed = unicodedata.normalize("NFC", name)
+    return _drawable(name)[:_MAX_NAME] or "?"
+
+
+def _drawable(text: str) -> str:
+    composed = unicodedata.normalize("NFC", text)
     printable = "".join(letter for letter in composed if letter == " " or unicodedata.category(letter)[0] != "C")
-    return " ".join(printable.split())[:_MAX_NAME] or "?"
+    return " ".join(printable.split())
 
 
 def initials(name: str) -> str:
@@ -90,6 +95,18 @@ def shorten(text: str, font: Font, width: float) -> str:
     while text and font.getlength(text + "…") > width:
         text = text[:-1].rstrip()
     return text + "…"
+
+
+def wrap(text: str, font: Font, width: float) -> list[str]:
+    """`text` in lines of at most `width` pixels, broken between words; a word that is longer is shortened."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(shorten(word, font, width))
+    return lines
 
 
 def plate_size(tile: Rect, lines: int) -> int:
@@ -136,6 +153,26 @@ def title_card(title: str, width: int, height: int) -> Image.Image:
     font = font_for(label, max(16, height // 20))
     text = shorten(label, font, width * 0.8)
     ImageDraw.Draw(image).text((width / 2, height / 2), text, fill=QUIET, font=font, anchor="mm")
+    return image
+
+
+def closing_card(title: str, notices: Sequence[str], width: int, height: int) -> Image.Image:
+    """What a film ends with: its title, and below it what is to be known of who is not in it."""
+    image = Image.new("RGB", (width, height), GROUND)
+    draw = ImageDraw.Draw(image)
+    size = max(14, height // 24)
+    lines: list[tuple[str, Font, tuple[int, int, int]]] = []
+    if title.strip():
+        large = font_for(clean(title), max(16, height // 20))
+        lines.append((shorten(clean(title), large, width * 0.8), large, QUIET))
+    font = font_for("".join(notices), size)
+    for notice in notices:
+        lines += [("", font, WHITE), *((line, font, WHITE) for line in wrap(_drawable(notice), font, width * 0.8))]
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[: _MOST_LINES - 1], ("…", font, WHITE)]
+    top = (height - (len(lines) - 1) * size * 1.5) / 2
+    for number, (text, typeface, colour) in enumerate(lines):
+        draw.text((width / 2, top + number * size * 1.5), text, fill=colour, font=typeface, anchor="mm")
     return image
 
 

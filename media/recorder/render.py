@@ -29,6 +29,7 @@ from palabre.base.sealed import write_sealed
 
 POSTER_WIDTH = 640  # pixels: what rooms show before a film plays
 POSTER_QUALITY = 82
+CLOSING = 6.0  # seconds that the card at the end stays: two sentences with some names
 _SETTLED = 1.0  # seconds into a scene before it can be the poster
 _COMPANY = 2  # moving pictures that make a good poster
 _SURVEYED, _COMPOSED = 0.15, 0.98  # of all work, as measured on meetings of four
@@ -53,20 +54,24 @@ def render(
     """
     tell = progress or (lambda _done: None)
     known = survey(job, capture_key, transform, lambda done: tell(done * _SURVEYED))
+    closing = CLOSING if job.notices else 0.0
+    end = known.duration + closing
     scenes = make_timeline(known.people, known.duration, job.width, job.height)
+    if closing:
+        scenes = (*scenes, Scene(known.duration, end, ()))
     canvas = Canvas(job.width, job.height)
     speaking = {person.identity: person.speaking for person in known.people}
     gaps = intersect(
         [(start - known.zero, end - known.zero) for start, end in known.capture.gaps], [(0.0, known.duration)]
     )
-    cards = Cards(job.title, job.gap_text, gaps)
+    cards = Cards(job.title, job.gap_text, gaps, job.notices, known.duration)
     stage = Stage(canvas, scenes, _pictures(known, scenes, transform), speaking, cards)
     mixer = Mixer([_mixed(known, number, transform) for number in range(len(known.sounds))])
     output = Path(job.output)
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
     for old in output.glob(FILM_FILES):  # of an attempt that was killed
         old.unlink()
-    parts, poster = _compose(job, known.duration, stage, mixer, output_key, tell)
+    parts, poster = _compose(job, end, stage, mixer, output_key, tell)
     for part in parts:
         verify(part, output_key)
     tell(1.0)
@@ -86,6 +91,7 @@ def render(
         interrupted=known.capture.interrupted,
         warnings=(("damaged",) if damaged else ()) + (("undecodable",) if undecodable else ()),
         gaps=gaps,
+        closing=closing,
         unreadable=known.capture.unreadable,
     )
 

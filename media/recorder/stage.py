@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,15 +38,23 @@ class _Place:
 
 @dataclass(frozen=True)
 class Cards:
-    """What is written where nobody is to be seen: the title, or `gap_text` where a gap is why."""
+    """What is written where nobody is to be seen: the title, or `gap_text` where a gap is why; `notices` from
+    `closing` on, film seconds, where the call is over."""
 
     title: str
     gap_text: str = ""
     gaps: Spans = ()
+    notices: tuple[str, ...] = ()
+    closing: float = math.inf
 
     def text(self, scene: Scene) -> str:
         why = any(start < scene.end and end > scene.start for start, end in self.gaps)
         return self.gap_text if why and self.gap_text else self.title
+
+    def draw(self, scene: Scene, width: int, height: int) -> Image.Image:
+        if scene.start >= self.closing:
+            return labels.closing_card(self.title, self.notices, width, height)
+        return labels.title_card(self.text(scene), width, height)
 
 
 class Stage:
@@ -96,8 +105,7 @@ class Stage:
         whole = Rect(0, 0, self.canvas.width, self.canvas.height)
         self.canvas.fill(whole, _GROUND)
         if not scene.tiles:
-            card = labels.title_card(self._cards.text(scene), whole.width, whole.height)
-            self.canvas.paste(whole, planes_from(card))
+            self.canvas.paste(whole, planes_from(self._cards.draw(scene, whole.width, whole.height)))
         self._places = [
             _Place(
                 tile,

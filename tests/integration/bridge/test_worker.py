@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bridge.jobs import WorkerDiedError, run_worker
+from media.recorder.render import CLOSING
 from palabre.base.errors import CallerError
 from palabre.base.sealed import new_key, read_sealed
 from tests.support.recorded import read_recording
@@ -45,6 +46,7 @@ def job(tmp_path: Path) -> dict[str, Any]:
         "missing": ["Eve"],
         "partly": [],
         "unreached": [],
+        "notices": ["Not recorded, as they did not consent: Eve."],
         "cuts": [],
         "height": 480,
         "frames_per_second": 10,
@@ -76,7 +78,7 @@ async def test_a_job_gives_a_film_that_plays_and_progress_on_the_way(job: dict[s
     folder, key = Path(job["output"]), base64.b64decode(job["output_key"])
     content = read_sealed(folder / film["path"], key)
     assert len(content) == film["size"]
-    assert read_recording(content).duration == pytest.approx(SECONDS, abs=0.2)
+    assert read_recording(content).duration == pytest.approx(SECONDS + CLOSING, abs=0.2)
     assert read_sealed(folder / film["details"]["poster"]["path"], key).startswith(b"\xff\xd8")
 
 

@@ -215,6 +215,7 @@ async def test_people_on_another_relay_are_named_with_what_was_recorded(bridge_w
     await bridge_world.command("stop")
     await bridge_world.until_states("posted")
     assert bridge_world.jobs[0]["unreached"] == ["Bob"]
+    assert bridge_world.jobs[0]["notices"] == ["Not reached, as their media went to another server: Bob."]
     assert any("Not reached, because their media go to another server: Bob." in t for t in bridge_world.matrix.texts())
 
 

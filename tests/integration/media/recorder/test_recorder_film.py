@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
+from media.recorder import labels
 from media.recorder import render as render_module
 from media.recorder.budget import Budget
 from media.recorder.errors import RecordingError
@@ -17,7 +19,7 @@ from media.recorder.film import FilmError, choose_encoder, verify
 from media.recorder.job import Cut, RenderJob
 from media.recorder.layout import Rect, grid
 from media.recorder.limits import HIGHEST_PRIORITY
-from media.recorder.render import render
+from media.recorder.render import CLOSING, render
 from palabre.base.sealed import SealedError, SealedFile, new_key
 from tests.support import film, tones
 from tests.support.synthetic_meeting import Guest, Meeting, record
@@ -88,6 +90,22 @@ def test_what_is_cut_out_is_neither_seen_nor_heard(make, recorded):
     assert share(ANA, 5.0, 7.0) == share(10 * ANA, 5.0, 7.0) == 0
     assert share(ANA, 7.5, 8.0) > 0.9
     assert result.duration == pytest.approx(8.0, abs=0.2)
+
+
+def test_a_film_ends_with_a_silent_card_that_says_who_is_not_in_it(make, recorded):
+    """It follows what was recorded, whose seconds stay those of the call."""
+    notices = ("Personnes non enregistrées, faute de consentement : Dörte, Łukasz.",)
+    result = make(ended_at=recorded.zero + 4, notices=notices, title="Comité de pilotage")
+    assert (result.duration, result.closing) == (pytest.approx(4.0 + CLOSING, abs=0.2), CLOSING)
+    mp4 = film.whole(result, recorded.key)
+    assert film.lasts(mp4)[1] == pytest.approx(4.0 + CLOSING, abs=0.2)
+    card = np.asarray(labels.closing_card("Comité de pilotage", notices, 640, 360).convert("L"), float)
+    shown = film.still(mp4, 6.0).astype(float)
+    assert np.corrcoef(shown.ravel(), card.ravel())[0, 1] > 0.95
+    assert np.corrcoef(film.still(mp4, 3.0).astype(float).ravel(), card.ravel())[0, 1] < 0.5
+    sound = film.listen(mp4)
+    assert tones.heard(sound, 600, 0.0, 4.0) > 0.05
+    assert np.abs(sound[int(4.2 * 48_000) :]).max() < 0.01
 
 
 def test_a_cut_event_of_the_capture_counts_as_well(tmp_path):

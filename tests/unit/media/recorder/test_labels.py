@@ -93,3 +93,24 @@ def test_a_sprite_covers_by_its_transparency():
     assert int(canvas.planes[0][3, 3]) == pytest.approx(126, abs=2)
     assert int(canvas.planes[0][0, 0]) == 16
     assert int(canvas.planes[0][6, 6]) == 16
+
+
+def test_lines_are_broken_between_words_and_fit():
+    text = "Not recorded, as they did not consent: Maximiliane-Friederike von und zu Hohenstein, Bo, Ana."
+    font = labels.font_for(text, 20)
+    lines = labels.wrap(text, font, 300)
+    assert " ".join(lines) == text
+    assert all(font.getlength(line) <= 300 for line in lines)
+    (long,) = labels.wrap("x" * 200, font, 300)
+    assert long.endswith("…")
+
+
+def test_a_card_at_the_end_stays_inside_the_picture_however_many_are_named():
+    names = ", ".join(["Maximiliane-Friederike von und zu Hohenstein"] * 40)
+    image = np.asarray(labels.closing_card("Budget", [f"Not recorded: {names}.", f"Not reached: {names}."], 640, 360))
+    written = (image != labels.GROUND).any(axis=2)
+    assert written.any()
+    assert not written[:10].any()
+    assert not written[-10:].any()
+    assert not written[:, :40].any()
+    assert not written[:, -40:].any()

@@ -128,3 +128,12 @@ def test_where_nobody_is_because_the_service_was_away_that_is_written_and_not_th
     title = made.canvas.planes[0].copy()
     made.draw(5.0)
     assert (made.canvas.planes[0] != title).any()
+
+
+def test_from_the_end_of_the_call_on_it_is_written_who_is_not_in_the_film():
+    cards = Cards("Budget", notices=("Not recorded: Eve.",), closing=2.0)
+    made, _ = stage([Scene(0.0, 2.0, ()), Scene(2.0, 8.0, ())], cards=cards)
+    made.draw(1.0)
+    title = made.canvas.planes[0].copy()
+    made.draw(2.0)
+    assert (made.canvas.planes[0] > 120).sum() > (title > 120).sum()
