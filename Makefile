@@ -4,6 +4,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do if $$p -c 'import s
 BIN := .venv/bin
 PIP := -qq --disable-pip-version-check --no-input
 PYTEST := $(BIN)/pytest
+WORKERS ?= 2
+# Most tests wait for servers and browsers: two at a time take little more than half the time, on two cores too.
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 HOST := tests/e2e/element_call/host
 CLIENT_SOURCES := $(shell find web/client -path web/client/node_modules -prune -o -type f -print 2>/dev/null)
 
@@ -20,9 +23,9 @@ test: setup .venv-synapse/.ready .chromium web/static/index.html tests/e2e/js-ma
 	@echo "── page: unit tests"
 	@cd web/client && npm test --silent
 	@echo "── unit tests"
-	@$(PYTEST) tests/unit -q
+	@$(PYTEST) tests/unit -q $(SIDE_BY_SIDE)
 	@echo "── real servers, browsers and speech"
-	@$(PYTEST) tests/integration tests/e2e -q -m "not long" --durations=15
+	@$(PYTEST) tests/integration tests/e2e -q -m "not long" $(SIDE_BY_SIDE) --durations=15
 
 test-long: test ## also what takes longer: soaks, bad networks, random kills
 	@$(PYTEST) tests -q -m long --timeout=1800

@@ -39,7 +39,9 @@ async def both_members(home: Home, *callers: Caller) -> None:
     await until(all_there, "everybody is a member of the call", 30.0)
 
 
-@pytest.mark.parametrize("call", [*RELEASES, pytest.param(STICKY_26, id="sticky-0.26")])
+@pytest.mark.parametrize(
+    "call", [*RELEASES, pytest.param(PATIENT_19, id="patient-0.19"), pytest.param(STICKY_26, id="sticky-0.26")]
+)
 async def test_a_killed_browser_leaves_no_ghost_in_the_call(stage: Stage, call: ElementCall) -> None:
     home = await stage.home()
     ana, bruno = await stage.people((home, call), (home, call))

@@ -42,11 +42,12 @@ class ElementCall:
 LEGACY_19 = ElementCall("0.19.1-legacy", "0.19.1")  # what Tchap has
 COMPATIBLE_26 = ElementCall("0.26.1-compatibility", "0.26.1")
 STICKY_26 = ElementCall("0.26.1-matrix-2-0", "0.26.1", {"matrix_rtc_mode": "matrix_2_0"})
-# Tchap's release, told to ask a homeserver that is away ten times in a hundred seconds instead of ten.
+# Tchap's release, told to ask a homeserver that is away ten times in a hundred seconds instead of ten, and not to
+# believe itself gone from the call, which hides everybody's picture, before ninety have passed.
 _PATIENCE = {
     "wait_for_key_rotation_ms": 5000,
     "delayed_leave_event_restart_ms": 4000,
-    "delayed_leave_event_delay_ms": 18000,
+    "delayed_leave_event_delay_ms": 90000,
     "network_error_retry_ms": 10000,
 }
 PATIENT_19 = ElementCall("0.19.1-patient", "0.19.1", {"matrix_rtc_session": _PATIENCE})
