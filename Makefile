@@ -49,14 +49,20 @@ web: web/static/index.html ## build the call page
 bench-plane: setup ## CPU per packet of both packet paths, as ratios
 	@$(BIN)/python tests/bench/bench_plane.py
 
-SANITIZED := .cache/sanitize/_packets.so
+SANITIZED := .cache/sanitize
+SANITIZE = cc -std=gnu11 -D_GNU_SOURCE -g -O1 -ffp-contract=off -fno-omit-frame-pointer -shared -fPIC \
+  -I$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))') media/relay/plane/c/*.c
+SANITIZED_TEST = $(BIN)/python -m pytest -q -p tests.support.sanitized_packets --noconftest -p no:cacheprovider
+THREAD_TEST := tests/integration/media/relay/test_packet_thread.py
 
-sanitize-plane: setup ## the packet path's tests with the compiled one under AddressSanitizer and UndefinedBehaviorSanitizer
-	@mkdir -p $(dir $(SANITIZED))
-	@cc -std=gnu11 -g -O1 -ffp-contract=off -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -shared -fPIC \
-	  -I$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))') media/relay/plane/c/*.c -o $(SANITIZED)
-	@LD_PRELOAD=$$(cc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PALABRE_PACKETS=$(SANITIZED) PYTHONMALLOC=malloc \
-	  $(PYTEST) -q -p tests.support.sanitized_packets --noconftest -p no:cacheprovider tests/unit/media/relay/plane $(ARGS)
+sanitize-plane: setup ## the packet path's tests with the compiled one under AddressSanitizer, UndefinedBehavior- and ThreadSanitizer
+	@mkdir -p $(SANITIZED)
+	@$(SANITIZE) -fsanitize=address,undefined -fno-sanitize-recover=all -o $(SANITIZED)/_packets_address.so
+	@LD_PRELOAD=$$(cc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	  PALABRE_PACKETS=$(SANITIZED)/_packets_address.so $(SANITIZED_TEST) tests/unit/media/relay/plane $(THREAD_TEST)
+	@$(SANITIZE) -fsanitize=thread -o $(SANITIZED)/_packets_thread.so
+	@LD_PRELOAD=$$(cc -print-file-name=libtsan.so) TSAN_OPTIONS=exitcode=66 \
+	  PALABRE_PACKETS=$(SANITIZED)/_packets_thread.so $(SANITIZED_TEST) $(THREAD_TEST)
 
 lock: ## choose versions anew and pin them by hash
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install $(PIP) uv

@@ -4,6 +4,7 @@ declares."""
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from media.relay.datachannels import from_server
 from media.relay.environment import Environment
 from media.relay.measures import Meter
 from media.relay.metrics import DROPS, PARTICIPANTS, ROOMS
+from media.relay.plane.api import MediaLine
 from media.relay.plane.choice import make_plane
 from media.relay.quality import INTERVAL as QUALITY_INTERVAL
 from media.relay.room import Room, RoomOptions
@@ -88,9 +90,10 @@ class _OpenTap:
 class Relay:
     """One per process. Implements `RelayControl`.
 
-    Concurrency: one event loop owns everything, and nothing here or below locks. Datagrams and signalling messages are
-    handled where they arrive, synchronously; one timer of 50 ms drives the packet path and everything periodic. Tasks
-    on the supervisor: one writer per WebSocket, one per SCTP association, and the goodbyes of closing transports.
+    Concurrency: one event loop owns everything, and nothing in Python here or below locks. Datagrams and signalling
+    messages are handled where they arrive, synchronously, except that the compiled packet path moves media on a thread
+    of its own (`MediaLine`); one timer of 50 ms drives everything periodic. Tasks on the supervisor: one writer per
+    WebSocket, one per SCTP association, and the goodbyes of closing transports.
     `stop` tells everybody to leave and waits for nothing but the ports; the supervisor's owner waits for the tasks.
 
     `plug` before `mount` and `start`; `mount` may come after `start`.
@@ -106,6 +109,8 @@ class Relay:
             PortSettings(settings.host, settings.udp_port, settings.tcp_port, settings.advertised), clock
         )
         self._plane = make_plane(settings.packet_path, self.ports.send)
+        if settings.packet_threads and isinstance(self._plane, MediaLine):
+            self.ports.use(self._plane)
         self._certificate = DtlsCertificate()
         self._environment = Environment(
             settings=settings,
@@ -155,7 +160,7 @@ class Relay:
         await self.ports.stop()
 
     def _drops(self) -> Mapping[str, int]:
-        return {**dict(self._plane.drops()), **self.ports.drops()}
+        return Counter(dict(self._plane.drops())) + Counter(self.ports.drops())
 
     # -- time
 

@@ -82,6 +82,7 @@ class RelaySettings(_Section):
     advertised: tuple[str, ...] = Field(default=(), description="IP addresses clients are told, if not `host`")
     api_keys: dict[str, SecretStr] = Field(min_length=1, description="Name of a key and its secret")
     packet_path: PacketPath = Field(default=PacketPath.AUTO, description="auto, compiled or python: see performance.md")
+    packet_threads: int = Field(default=1, ge=0, le=1, description="Of the compiled path; 0: packets wait for the loop")
     turn: Turn | None = None
     rooms: Rooms = Rooms()
     timeouts: Timeouts = Timeouts()

@@ -1,6 +1,6 @@
 """A pytest plugin that puts the build of the compiled packet path at `PALABRE_PACKETS` in the place of the usual one.
 
-`make sanitize-plane` runs the packet path's tests so, under AddressSanitizer and UndefinedBehaviorSanitizer.
+`make sanitize-plane` runs the packet path's tests so, under the sanitizers.
 """
 
 from __future__ import annotations

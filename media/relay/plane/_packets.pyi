@@ -10,13 +10,15 @@ Event = (
     | tuple[int, int, int, int, int, float]
 )
 
+Address = tuple[str, int] | tuple[str, int, int, int]
+
 class Core:
     """A `RtpPlane` of ints and bytes. What returns a bool says whether there is something to `take`."""
 
     def __new__(cls, protect: int, protect_rtcp: int, unprotect: int, unprotect_rtcp: int, remove_stream: int) -> Core:
         """Made of the addresses of libsrtp's functions."""
-    def take(self) -> tuple[list[tuple[int, bytes]], list[Event]]:
-        """(session, datagram) to send, and what to tell taps."""
+    def take(self) -> tuple[list[tuple[int, bytes]], list[Event], list[tuple[bytes, Address]]]:
+        """(session, datagram) to send, what to tell taps, and what arrived from whom that is for others to handle."""
     def add_session(self, session: int, /) -> bool: ...
     def set_keys(self, session: int, receiving: int, sending: int, /) -> bool:
         """Addresses of libsrtp contexts that live until others are set or the session is removed."""
@@ -53,3 +55,12 @@ class Core:
     def up_stats(self) -> list[tuple[int, int, int, int, int, int, int, int]]: ...
     def down_stats(self) -> list[tuple[int, int, int, int, int, float, float]]: ...
     def drops(self) -> list[tuple[str, int]]: ...
+    def open(self, socket: int, /) -> int:
+        """Move packets on a thread until `close`; the descriptor is readable when there is something to `take`.
+
+        Then no call returns True any more, and `tick` happens by itself.
+        """
+    def close(self) -> None: ...
+    def accept(self, host: str, port: int, scope: int, session: int, /) -> bool: ...
+    def refuse(self, host: str, port: int, scope: int, /) -> bool: ...
+    def send_to(self, session: int, host: str | None, port: int, scope: int, /) -> bool: ...

@@ -11,9 +11,13 @@ Concurrency: called from one thread (the event loop). `output` and the taps are 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 Output = Callable[[int, bytes], None]  # (session, datagram): protected SRTP or SRTCP to send on its path
+
+
+Address = tuple[Any, ...]  # as sockets give them: (host, port) for IPv4, (host, port, flow, scope) for IPv6
+Stranger = Callable[[bytes, Address], None]  # (datagram, from where): STUN, DTLS, whatever is not media of a session
 
 
 class Codec(NamedTuple):
@@ -93,6 +97,35 @@ class PacketTap(Protocol):
     def rtp(self, ssrc: int, packet: bytes, arrival: float) -> None: ...
 
     def sender_report(self, ssrc: int, ntp: int, rtp: int, arrival: float) -> None: ...
+
+
+@runtime_checkable
+class MediaLine(Protocol):
+    """What a packet path offers that moves datagrams itself, on a thread of its own: media then wait for nobody else's
+    signalling. Output, taps and strangers are told in `hand_over`, on the event loop."""
+
+    def open(self, socket: int, stranger: Stranger) -> int:
+        """Read from this bound UDP socket from now on. When the returned descriptor is readable, `hand_over` is due.
+        Time is the system's monotonic clock then. Raises `OSError`."""
+        ...
+
+    def hand_over(self) -> None: ...
+
+    def close(self) -> None:
+        """The socket is the caller's again."""
+        ...
+
+    def accept(self, address: Address, session: int) -> None:
+        """The address is proved to be this session's: its media are taken from there."""
+        ...
+
+    def refuse(self, address: Address) -> None:
+        """It is nobody's any more."""
+        ...
+
+    def send_to(self, session: int, address: Address | None) -> None:
+        """Where the session's datagrams go; None: to the output."""
+        ...
 
 
 class RtpPlane(Protocol):

@@ -8,6 +8,7 @@ changed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from pylibsrtp._binding import ffi, lib
 
 from media.relay.plane import _packets
 from media.relay.plane.api import (
+    Address,
     Codec,
     DownStats,
     DownTrackSpec,
@@ -22,6 +24,7 @@ from media.relay.plane.api import (
     LayerStats,
     Output,
     PacketTap,
+    Stranger,
     UpTrackSpec,
 )
 from media.relay.plane.extensions import AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_CC, Plan
@@ -53,9 +56,11 @@ def _plan(up: UpTrackSpec, down: DownTrackSpec) -> _packets.Plan:
 
 
 class CompiledPlane:
-    """Implements `RtpPlane`. Used from one thread.
+    """Implements `RtpPlane` and `MediaLine`. Used from one thread.
 
-    The C part never calls back: what it has to send or tell waits in it until `_deliver`, at the end of each call.
+    The C part never calls back: what it has to send or tell waits in it until `_deliver`, at the end of each call. Once
+    it has the socket, a thread of its own handles what arrives, sends and ticks; what is left for Python waits until
+    `hand_over`. Thread and calls exclude each other by one lock inside.
     """
 
     def __init__(self, output: Output) -> None:
@@ -66,17 +71,22 @@ class CompiledPlane:
         self._downs: dict[int, tuple[int, DownTrackSpec]] = {}
         self._taps: dict[int, tuple[int, PacketTap]] = {}  # by the C part's name for it, with the track
         self._last_tap = 0
+        self._ready = -1
+        self._stranger: Stranger | None = None  # while the C part has the socket
 
     def _deliver(self, waiting: bool) -> None:
         if not waiting:
             return
-        datagrams, events = self._core.take()
+        datagrams, events, strangers = self._core.take()
         for session, datagram in datagrams:
             self._output(session, datagram)
         for event in events:
             known = self._taps.get(event[1])
             if known is not None:
                 self._tell(known[1], event)
+        for datagram, address in strangers:
+            if self._stranger is not None:
+                self._stranger(datagram, address)
 
     def _tell(self, tap: PacketTap, event: Any) -> None:
         kind, _, ssrc, *what = event
@@ -192,7 +202,8 @@ class CompiledPlane:
 
     def tick(self, now: float) -> None:
         """What is due now, in every session."""
-        self._deliver(self._core.tick(now))
+        if self._stranger is None:
+            self._deliver(self._core.tick(now))
 
     def audio_levels(self) -> tuple[tuple[int, int], ...]:
         """(track, loudest level since the last call) of every audio track, 127 where nothing was heard."""
@@ -213,6 +224,40 @@ class CompiledPlane:
     def drops(self) -> tuple[tuple[str, int], ...]:
         """(reason, count) since the start."""
         return tuple(self._core.drops())
+
+    # -- the socket
+
+    def open(self, socket: int, stranger: Stranger) -> int:
+        """Let a thread read from the socket, and send."""
+        ready = self._core.open(socket)
+        self._ready, self._stranger = ready, stranger
+        return ready
+
+    def hand_over(self) -> None:
+        """Deliver what waits; the descriptor that `open` returned is readable."""
+        os.eventfd_read(self._ready)
+        self._deliver(True)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stranger = None
+        self._core.close()
+
+    def accept(self, address: Address, session: int) -> None:
+        """Take the session's media from this address."""
+        self._core.accept(*_parts(address), session)
+
+    def refuse(self, address: Address) -> None:
+        """Take nobody's media from this address."""
+        self._core.refuse(*_parts(address))
+
+    def send_to(self, session: int, address: Address | None) -> None:
+        """Send the session's datagrams to this address, or to the output."""
+        self._core.send_to(session, *((None, 0, 0) if address is None else _parts(address)))
+
+
+def _parts(address: Address) -> tuple[str, int, int]:
+    return address[0], address[1], address[3] if len(address) == 4 else 0
 
 
 def _check() -> None:

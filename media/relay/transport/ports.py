@@ -16,6 +16,7 @@ from typing import Protocol
 
 import structlog
 
+from media.relay.plane.api import MediaLine
 from media.relay.transport import stun
 from media.relay.transport.address import SocketAddress, plain_address
 from media.relay.transport.ice import Path
@@ -97,7 +98,8 @@ class MediaPorts:
     """The ports of one relay.
 
     Concurrency: everything runs on the loop that called `start`. `_by_ufrag` says who may be meant by a check,
-    `_by_address` whose an address is since its check was answered; endpoints are added and removed by their peers.
+    `_by_address` whose an address is since its check was answered; endpoints are added and removed by their peers. A
+    packet path with a line reads the UDP socket on its own thread, and leaves here what is not media of a session.
     """
 
     def __init__(self, settings: PortSettings, clock: Clock) -> None:
@@ -111,9 +113,15 @@ class MediaPorts:
         self._failures = FailureLimiter()
         self._sessions = 0
         self._udp: socket.socket | None = None
+        self._line: MediaLine | None = None
+        self._ready = -1  # the line's descriptor
         self._tcp = TcpPaths(self._tcp_stun, self._from_tcp, self._tcp_closed, self.drop)
         self._timer: asyncio.TimerHandle | None = None
         self.udp_port = self.tcp_port = 0
+
+    def use(self, line: MediaLine) -> None:
+        """Let the packet path move media itself. Before `start`."""
+        self._line = line
 
     async def start(self) -> None:
         """Open both ports. Raises `OSError`."""
@@ -135,14 +143,22 @@ class MediaPorts:
             log.info(
                 "UDP buffers are small: raise net.core.rmem_max and wmem_max", granted=granted, wanted=SOCKET_BUFFER
             )
-        loop.add_reader(udp.fileno(), self._readable)
+        if self._line is None:
+            loop.add_reader(udp.fileno(), self._readable)
+        else:
+            self._ready = self._line.open(udp.fileno(), self._stranger)
+            loop.add_reader(self._ready, self._line.hand_over)
         self._timer = loop.call_later(EXPIRY_INTERVAL, self._look)
 
     async def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         if self._udp is not None:
-            asyncio.get_running_loop().remove_reader(self._udp.fileno())
+            if self._line is None:
+                asyncio.get_running_loop().remove_reader(self._udp.fileno())
+            else:
+                asyncio.get_running_loop().remove_reader(self._ready)
+                self._line.close()
             self._udp.close()
             self._udp = None
         await self._tcp.stop()
@@ -195,6 +211,8 @@ class MediaPorts:
 
     def select(self, endpoint: Endpoint, path: Path | None) -> None:
         """What `send` uses for this endpoint."""
+        if self._line is not None and self._selected.get(endpoint.session) != path:
+            self._line.send_to(endpoint.session, path.key if isinstance(path, UdpPath) else None)
         if path is None:
             self._selected.pop(endpoint.session, None)
         else:
@@ -203,6 +221,8 @@ class MediaPorts:
     def remove_path(self, endpoint: Endpoint, path: Path) -> None:
         if isinstance(path, UdpPath) and self._by_address.get(path.key) is endpoint:
             del self._by_address[path.key]
+            if self._line is not None:
+                self._line.refuse(path.key)
         path.close()
 
     def remove(self, endpoint: Endpoint, ufrags: tuple[str, ...], paths: tuple[Path, ...]) -> None:
@@ -228,14 +248,23 @@ class MediaPorts:
                 return
             except OSError:  # an ICMP error of an earlier send, told here by the kernel
                 continue
-            if not datagram:
-                self.drop("empty")
-            elif datagram[0] < 4:
-                self._stun(datagram, UdpPath(udp, address, self.drop), self._by_address.get(address), now)
-            elif (endpoint := self._by_address.get(address)) is not None:
-                endpoint.receive(datagram, now)
-            else:
-                self.drop("unknown_address")
+            self._arrived(datagram, address, now)
+
+    def _stranger(self, datagram: bytes, address: SocketAddress) -> None:
+        """What the line leaves to others."""
+        self._arrived(datagram, address, self._clock.monotonic())
+
+    def _arrived(self, datagram: bytes, address: SocketAddress, now: float) -> None:
+        if self._udp is None:
+            return
+        if not datagram:
+            self.drop("empty")
+        elif datagram[0] < 4:
+            self._stun(datagram, UdpPath(self._udp, address, self.drop), self._by_address.get(address), now)
+        elif (endpoint := self._by_address.get(address)) is not None:
+            endpoint.receive(datagram, now)
+        else:
+            self.drop("unknown_address")
 
     def _stun(self, datagram: bytes, path: Path, holder: Endpoint | None, now: float) -> Endpoint | None:
         """Answer a check; the endpoint whose it was, or None when it was dropped. `holder`: whose the path was."""
@@ -261,6 +290,8 @@ class MediaPorts:
         if holder is not None and holder is not endpoint:
             holder.path_closed(path)
         if isinstance(path, UdpPath):
+            if self._line is not None and holder is not endpoint:
+                self._line.accept(path.key, endpoint.session)
             self._by_address[path.key] = endpoint
         path.send(answer)
         return endpoint

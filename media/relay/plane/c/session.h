@@ -11,6 +11,8 @@
 #include "table.h"
 #include "uptrack.h"
 
+#include <sys/socket.h>
+
 enum {
     LOCAL_SSRC = 1,          /* under which feedback is sent: streams of the relay itself don't exist */
     MAX_STREAMS = 256,       /* SSRCs with replay state in libsrtp (1 kB each): 40 simulcast tracks with RTX */
@@ -31,6 +33,14 @@ struct route {
     bool rtx;
 };
 
+/* Where a session's datagrams go, and its place in the round of sending that is being made up. */
+struct destination {
+    struct sockaddr_storage address;
+    socklen_t length; /* 0: no UDP address */
+    uint32_t round;
+    int first, last; /* of its datagrams in the outbox */
+};
+
 struct session {
     int64_t name;
     struct shared *shared;
@@ -44,6 +54,7 @@ struct session {
     double feedback_at, report_at;
     int64_t bandwidth; /* bit/s by REMB, 0: unknown */
     struct extension_ids ids;
+    struct destination destination; /* the wire's */
 };
 
 struct session *session_make(int64_t name, struct shared *shared);

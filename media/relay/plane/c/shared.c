@@ -23,6 +23,9 @@ const char *const DROP_NAMES[DROPS] = {
     [DROP_UNKNOWN_RID] = "unknown_rid",
     [DROP_DUPLICATE_OR_TOO_LATE] = "duplicate_or_too_late",
     [DROP_PROBE] = "probe",
+    [DROP_UDP_SEND] = "udp_send",
+    [DROP_STRANGERS] = "strangers",
+    [DROP_SLOW_READER] = "slow_reader",
 };
 
 enum drop srtp_reason(int status)
@@ -52,7 +55,7 @@ void outbox_commit(struct outbox *outbox, int64_t session, int length)
         outbox->room = outbox->room ? 2 * outbox->room : 64;
         outbox->datagrams = must_resize(outbox->datagrams, (size_t)outbox->room, sizeof *outbox->datagrams);
     }
-    outbox->datagrams[outbox->count++] = (struct datagram){session, outbox->used, length};
+    outbox->datagrams[outbox->count++] = (struct datagram){session, outbox->used, length, -1};
     outbox->used += ((size_t)length + 7) & ~(size_t)7; /* libsrtp reads and writes whole words */
 }
 

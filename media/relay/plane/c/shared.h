@@ -40,6 +40,9 @@ enum drop {
     DROP_UNKNOWN_RID,
     DROP_DUPLICATE_OR_TOO_LATE,
     DROP_PROBE,
+    DROP_UDP_SEND,
+    DROP_STRANGERS,
+    DROP_SLOW_READER,
     DROPS,
 };
 
@@ -50,6 +53,7 @@ struct datagram {
     int64_t session;
     size_t at;
     int length;
+    int next; /* of the same session, while they are sent; -1: none */
 };
 
 enum event_kind { EVENT_LAYER, EVENT_RTP, EVENT_REPORT };

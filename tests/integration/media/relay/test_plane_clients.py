@@ -41,7 +41,7 @@ async def inbound_video(person: Person) -> Any:
 
 
 async def test_pictures_keep_counting_over_losses_switches_and_a_pause() -> None:
-    async with running_relay() as relay, people("alice", "bob") as (alice, bob):
+    async with running_relay(packet_threads=0) as relay, people("alice", "bob") as (alice, bob):
         line = LossyLine(relay, seed=3)
         await alice.join(relay, ROOM)
         await alice.show(RED)
