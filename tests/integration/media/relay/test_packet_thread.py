@@ -49,6 +49,9 @@ class Client(Peer):
         while not enough():
             self.take(self.socket.recv(2048))
 
+    def hear_packets(self, count: int) -> None:
+        self.hear(lambda: len(self.received) == count)
+
 
 @dataclass
 class Line:
@@ -134,7 +137,7 @@ def test_a_burst_to_many_arrives_whole_and_in_order():
         for start in range(0, len(sent), 12):
             publisher.publish(*sent[start : start + 12])
         for client in (first, *others):
-            client.hear(lambda client=client: len(client.received) == len(sent))
+            client.hear_packets(len(sent))
             assert [packet.payload for packet in client.received] == [read(packet).payload for packet in sent]
             assert [packet.sequence for packet in client.received] == list(range(1, len(sent) + 1))
         assert dict(line.plane.drops()) == {}
