@@ -66,7 +66,8 @@ def test_no_pattern_makes_matching_slow() -> None:
 
 @given(st.text(max_size=300), json_values, json_values, json_values)
 def test_any_json_is_a_list(server: str, allow: object, deny: object, literals: object) -> None:
-    server_allowed(server, {"allow": allow, "deny": deny, "allow_ip_literals": literals})
+    content = {"allow": allow, "deny": deny, "allow_ip_literals": literals}
+    assert not server_allowed(server, content) or allow, "who is on no list is not allowed"
 
 
 @given(st.text("abAB.-:[]0123456789", min_size=1, max_size=40))

@@ -69,5 +69,6 @@ def test_a_signing_key_without_its_owners_signature_is_left_out() -> None:
 def test_any_answer_becomes_one_that_the_library_reads(devices: object, keys: object) -> None:
     for odd in ({"@a:hs": devices}, {"@a:hs": {"D": devices}}, devices):
         answer: Any = {"device_keys": odd, "master_keys": odd, "user_signing_keys": odd, "one_time_keys": odd}
-        QueryKeysResponse.deserialize(cast(Any, clean_query(answer, ["@a:hs"])))
-        ClaimKeysResponse.deserialize(cast(Any, clean_claim(answer | {"failures": keys}, {"@a:hs": ["D"]})))
+        query = QueryKeysResponse.deserialize(cast(Any, clean_query(answer, ["@a:hs"])))
+        claim = ClaimKeysResponse.deserialize(cast(Any, clean_claim(answer | {"failures": keys}, {"@a:hs": ["D"]})))
+        assert {*query.device_keys, *query.master_keys, *claim.one_time_keys} <= {"@a:hs"}

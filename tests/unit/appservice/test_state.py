@@ -71,8 +71,10 @@ def test_any_json_in_any_content_gives_levels(create: object, levels: object, me
     for odd in (create, levels, member):
         content: dict[str, Any] = odd if isinstance(odd, dict) else {"users": odd, "events": odd, "users_default": odd}
         state = RoomState("!room", ALICE, {"m.room.create": content, "m.room.power_levels": content})
-        state.view(BOB, read_member(content | {"membership": odd, "displayname": odd}), BOT)
-        state.power_for_state("m.room.name")
+        view = state.view(BOB, read_member(content | {"membership": odd, "displayname": odd}), BOT)
+        assert isinstance(view.power, int)
+        assert isinstance(view.display_name, str)
+        assert isinstance(state.power_for_state("m.room.name"), int)
 
 
 def test_a_view_says_what_the_server_list_and_the_access_rule_are() -> None:

@@ -55,8 +55,10 @@ def test_both_ways_of_asking_are_read() -> None:
 
 
 def test_fields_of_clients_to_come_are_left_alone() -> None:
-    read_sfu_get(json.dumps(SFU_GET | {"new": [1]}).encode())
-    read_get_token(json.dumps(GET_TOKEN | {"member": MEMBER | {"new": {}}}).encode())
+    newer = json.dumps(SFU_GET | {"new": [1]}).encode()
+    assert read_sfu_get(newer) == read_sfu_get(json.dumps(SFU_GET).encode())
+    newer = json.dumps(GET_TOKEN | {"member": MEMBER | {"new": {}}}).encode()
+    assert read_get_token(newer) == read_get_token(json.dumps(GET_TOKEN).encode())
 
 
 @pytest.mark.parametrize("read", [read_sfu_get, read_get_token, read_delegation])

@@ -108,7 +108,9 @@ async def test_the_next_call_knows_nothing_of_it(world: World) -> None:
     await world.command("remove", BOB)
     world.relay.finish(room)
     await world.settled()
-    await world.join(BOB)
+    following, again = await world.join(BOB)
+    assert following != room
+    assert await admitted(world, following, again) == ""
 
 
 async def test_a_removal_survives_a_restart_and_the_same_command_is_obeyed_once(world: World) -> None:

@@ -145,9 +145,11 @@ def test_whatever_packet_is_lost_no_broken_frame_passes_for_whole(codec):
 )
 def test_any_bytes_are_taken_without_an_error(codec, payloads):
     machine = depacketiser(codec, 1)
+    frames = []
     for timestamp, marker, gap, payload in payloads:
-        machine.push(timestamp, 0.0, marker=marker, gap=gap, payload=payload)
-    machine.flush()
+        frames += machine.push(timestamp, 0.0, marker=marker, gap=gap, payload=payload)
+    frames += machine.flush()
+    assert all(isinstance(frame.data, bytes) for frame in frames)
 
 
 def test_a_frame_without_marker_ends_with_the_next_timestamp():
