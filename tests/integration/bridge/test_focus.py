@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from palabre.base.ids import UserId
 from palabre.demo.matrix_user import MatrixUser
 from tests.support.deployment import Deployment, Room
 from tests.support.matrix_client import MakeUser
+from tests.support.synapse import unique_name
 
 
 async def openid(user: MatrixUser) -> dict[str, Any]:
@@ -108,3 +110,35 @@ async def test_a_token_is_for_one_call_and_one_device_whoever_holds_the_key(
         found, text = await validate(seat["url"], leaked)
         assert found == status
         assert words in text
+
+
+async def test_a_deactivated_account_is_out_of_the_call_and_what_it_held_opens_nothing(
+    deployment: Deployment, make_room: Callable[..., Any]
+) -> None:
+    """Also where the homeserver still vouches for them with an OpenID token that it gave before."""
+    await deployment.start()
+    room: Room = await make_room("alice")
+    alice, request = room.people["alice"], deployment.homeserver.request
+    bob = await asyncio.to_thread(deployment.homeserver.register, unique_name("bob"))
+
+    async def as_bob(method: str, path: str, body: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(request, method, f"/_matrix/client/v3{path}", body, token=bob.access_token)
+
+    await alice.invite(room.room_id, bob.user_id)
+    await as_bob("POST", f"/join/{room.room_id}", {})
+    proof = await as_bob("POST", f"/user/{bob.user_id}/openid/request_token", {})
+    body = {"room": room.room_id, "openid_token": proof, "device_id": bob.device_id}
+    status, seat = await ask(deployment, "/sfu/get", body)
+    assert status == 200
+    call = rtc.Room()
+    gone: list[object] = []
+    call.on("disconnected", gone.append)
+    await call.connect(seat["url"], seat["jwt"])
+
+    identifier = {"type": "m.id.user", "user": bob.user_id}
+    password = {"type": "m.login.password", "identifier": identifier, "password": bob.password}
+    await as_bob("POST", "/account/deactivate", {"auth": password, "erase": True})
+    await alice.until(lambda: bool(gone))
+    assert (await validate(seat["url"], seat["jwt"]))[0] == 403
+    status, refused = await ask(deployment, "/sfu/get", body)
+    assert (status, refused["errcode"]) in ((403, "M_FORBIDDEN"), (401, "M_UNAUTHORIZED"))
