@@ -11,7 +11,7 @@ HOST := tests/e2e/element_call/host
 CLIENT_SOURCES := $(shell find web/client -path web/client/node_modules -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane sanitize-plane e2e-element-call
+.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane bench-relay sanitize-plane fuzz-plane e2e-element-call
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -49,6 +49,9 @@ web: web/static/index.html ## build the call page
 bench-plane: setup ## CPU per packet of both packet paths, as ratios
 	@$(BIN)/python tests/bench/bench_plane.py
 
+bench-relay: setup ## CPU of a relay process per packet sent, beside the floor of SRTP and sendto in C
+	@$(BIN)/python tests/bench/bench_relay.py
+
 SANITIZED := .cache/sanitize
 SANITIZE = cc -std=gnu11 -D_GNU_SOURCE -g -O1 -ffp-contract=off -fno-omit-frame-pointer -shared -fPIC \
   -I$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))') media/relay/plane/c/*.c
@@ -63,6 +66,15 @@ sanitize-plane: setup ## the packet path's tests with the compiled one under Add
 	@$(SANITIZE) -fsanitize=thread -o $(SANITIZED)/_packets_thread.so
 	@LD_PRELOAD=$$(cc -print-file-name=libtsan.so) TSAN_OPTIONS=exitcode=66 \
 	  PALABRE_PACKETS=$(SANITIZED)/_packets_thread.so $(SANITIZED_TEST) $(THREAD_TEST)
+
+FUZZED = $(filter-out %/module.c %/convert.c %/driver.c %/wire.c %/sending.c $(wildcard media/relay/plane/c/core_*.c),$(wildcard media/relay/plane/c/*.c))
+
+fuzz-plane: ## libFuzzer on the compiled packet path, for a minute (SECONDS=…); new inputs go to .cache/fuzz
+	@scripts/apt-install clang libclang-rt-dev
+	@mkdir -p .cache/fuzz
+	@clang -std=gnu11 -D_GNU_SOURCE -g -O1 -ffp-contract=off -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	  -Imedia/relay/plane/c tests/fuzz/fuzz_plane.c $(FUZZED) -o .cache/fuzz_plane
+	@.cache/fuzz_plane -max_total_time=$(or $(SECONDS),60) -max_len=8192 -print_final_stats=1 -artifact_prefix=.cache/ .cache/fuzz tests/fuzz/corpus
 
 lock: ## choose versions anew and pin them by hash
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install $(PIP) uv

@@ -90,10 +90,10 @@ int feedback_build(struct feedback *feedback, int *done, uint8_t *to)
 {
     /* Limits are counted from whole portions, so that one that ended early is completed before the next begins. */
     int portion_end = (*done / MAX_TOLD + 1) * MAX_TOLD;
-    const struct arrival *arrivals = feedback->arrivals + *done;
     int count = (portion_end < feedback->count ? portion_end : feedback->count) - *done;
     if (count <= 0)
         return 0;
+    const struct arrival *arrivals = feedback->arrivals + *done;
     int64_t base = arrivals[0].sequence;
     bool late = base < feedback->next; /* between late packets lie others that were told: say nothing of those again */
     if (feedback->next >= 0 && base > feedback->next && base - feedback->next <= MAX_SILENCE)
