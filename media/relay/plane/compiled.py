@@ -9,7 +9,9 @@ changed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from pylibsrtp._binding import ffi, lib
@@ -72,21 +74,23 @@ class CompiledPlane:
         self._taps: dict[int, tuple[int, PacketTap]] = {}  # by the C part's name for it, with the track
         self._last_tap = 0
         self._ready = -1
+        self._waiting: deque[Callable[[], None]] = deque()  # taken from the C part, not told yet
         self._stranger: Stranger | None = None  # while the C part has the socket
 
     def _deliver(self, waiting: bool) -> None:
+        """What a call left; never anything once a thread has the socket."""
         if not waiting:
             return
-        datagrams, events, strangers = self._core.take()
+        datagrams, events, _ = self._core.take()
         for session, datagram in datagrams:
             self._output(session, datagram)
         for event in events:
-            known = self._taps.get(event[1])
-            if known is not None:
-                self._tell(known[1], event)
-        for datagram, address in strangers:
-            if self._stranger is not None:
-                self._stranger(datagram, address)
+            self._hear(event)
+
+    def _hear(self, event: _packets.Event) -> None:
+        known = self._taps.get(event[1])
+        if known is not None:  # else it reads no more
+            self._tell(known[1], event)
 
     def _tell(self, tap: PacketTap, event: Any) -> None:
         kind, _, ssrc, *what = event
@@ -234,13 +238,25 @@ class CompiledPlane:
         return ready
 
     def hand_over(self) -> None:
-        """Deliver what waits; the descriptor that `open` returned is readable."""
+        """Deliver what waits; the descriptor that `open` returned is readable. What one of those who are told raises
+        does not keep the others from being told: that happens in the next turn of the loop."""
         os.eventfd_read(self._ready)
-        self._deliver(True)
+        datagrams, events, strangers = self._core.take()
+        self._waiting.extend(partial(self._output, *datagram) for datagram in datagrams)
+        self._waiting.extend(partial(self._hear, event) for event in events)
+        if self._stranger is not None:
+            self._waiting.extend(partial(self._stranger, *stranger) for stranger in strangers)
+        try:
+            while self._waiting:
+                self._waiting.popleft()()
+        finally:
+            if self._waiting:
+                os.eventfd_write(self._ready, 1)
 
     def close(self) -> None:
         """End the thread."""
         self._stranger = None
+        self._waiting.clear()
         self._core.close()
 
     def accept(self, address: Address, session: int) -> None:

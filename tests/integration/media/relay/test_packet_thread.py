@@ -156,6 +156,30 @@ def test_what_is_not_media_of_a_session_comes_to_python_with_its_address():
         assert line.strangers == [(check, here), (handshake, here), (media, there), (b"", there)]
 
 
+def test_what_goes_wrong_with_one_stranger_does_not_touch_the_next():
+    with a_line() as line:
+        heard: list[bytes] = []
+
+        def stranger(datagram: bytes, _address: tuple[Any, ...]) -> None:
+            heard.append(datagram)
+            if datagram == b"\x01":
+                raise RuntimeError("our fault")
+
+        line.plane.close()
+        line.ready = line.plane.open(line.socket.fileno(), stranger)
+        client = line.client(3, proved=False)
+        for datagram in (b"\x01", b"\x02", b"\x01", b"\x03"):
+            client.throw(datagram)
+        faults = 0
+        while len(heard) < 4:
+            try:
+                line.hand_over(lambda: len(heard) == 4)
+            except RuntimeError:
+                faults += 1
+        assert heard == [b"\x01", b"\x02", b"\x01", b"\x03"]
+        assert faults == 2
+
+
 def test_an_address_belongs_to_a_session_until_it_is_refused():
     with a_line() as line:
         publisher, subscriber, source = a_call(line)
