@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := -qq --disable-pip-version-check --no-input
 PYTEST := $(BIN)/pytest
 WORKERS ?= 2
-# Most tests wait for servers and browsers: two at a time take little more than half the time, on two cores too.
+# Most tests wait for servers: two files at a time take little more than half the time. Not where browsers or clocks count.
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 HOST := tests/e2e/element_call/host
 CLIENT_SOURCES := $(shell find web/client -path web/client/node_modules -prune -o -type f -print 2>/dev/null)
@@ -24,8 +24,11 @@ test: setup .venv-synapse/.ready .chromium web/static/index.html tests/e2e/js-ma
 	@cd web/client && npm test --silent
 	@echo "── unit tests"
 	@$(PYTEST) tests/unit -q $(SIDE_BY_SIDE)
-	@echo "── real servers, browsers and speech"
-	@$(PYTEST) tests/integration tests/e2e -q -m "not long" $(SIDE_BY_SIDE) --durations=15
+	@echo "── real servers and speech"
+	@$(PYTEST) tests/integration -q -m "not long and not alone" $(SIDE_BY_SIDE) --durations=10
+	@$(PYTEST) tests/integration -q -m "alone and not long" --durations=5
+	@echo "── real browsers"
+	@$(PYTEST) tests/e2e -q -m "not long" --durations=10
 
 test-long: test ## also what takes longer: soaks, bad networks, random kills
 	@$(PYTEST) tests -q -m long --timeout=1800

@@ -20,6 +20,8 @@ from tests.support.deployment import Deployment, Room
 from tests.support.recorded import Recorded, read_recording
 from tests.support.speakers import Speaker
 
+pytestmark = pytest.mark.alone
+
 LONGEST = 1.2  # seconds after a command; on an idle machine it is answered after half of that
 BOTH = ["recording", "transcription"]
 SETTLED = 2.0  # seconds without news before counting

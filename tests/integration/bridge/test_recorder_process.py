@@ -22,6 +22,8 @@ from tests.support.rtc_client import SESSION
 from tests.support.rtc_person import Device, RtcPerson
 from tests.support.speech import CLIPS
 
+pytestmark = pytest.mark.alone
+
 ALICE, BOB, CAROL = 0, 1, 2
 WORK_SECONDS = 90.0
 ENGLISH, GERMAN = "jfk.flac", "watson_de-DE_NarrowbandModel_sample2.flac"

@@ -22,6 +22,8 @@ from tests.support import clap, film, tones
 from tests.support.livekit_people import HEIGHT, RATE, WIDTH, Person, people
 from tests.support.relay import running_relay, until
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 7.0
 MUTED_AT = 4.0
 PEOPLE = {"ana": (1, 600), "bo": (2, 1400)}
