@@ -57,7 +57,7 @@ def _transformation(function: Any, session: Session) -> Callable[[bytes], bytes]
     buffer = ffi.buffer(memory)
     length = ffi.new("int *")
 
-    def transform(packet: bytes) -> bytes:
+    def transform(packet: bytes, _held: Session = session) -> bytes:  # libsrtp's memory is freed with the session
         size = len(packet)
         if size > MAX_DATAGRAM:
             raise SrtpError("too_long")

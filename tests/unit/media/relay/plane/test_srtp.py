@@ -30,6 +30,13 @@ def test_pylibsrtp_itself_understands_it(profile):
     assert session.unprotect(SrtpSender(profile, key).rtp(packet(1))) == packet(1)
 
 
+def test_a_protection_that_is_taken_out_of_its_sender_keeps_the_keys():
+    protects = [SrtpSender("AEAD_AES_128_GCM", bytes([number] * 28)).rtp for number in range(50)]
+    for number, protect in enumerate(protects):
+        receiver = SrtpReceiver("AEAD_AES_128_GCM", bytes([number] * 28))
+        assert receiver.rtp(protect(packet(1))) == packet(1)
+
+
 def contexts() -> tuple[SrtpSender, SrtpReceiver]:
     return SrtpSender("AEAD_AES_128_GCM", bytes(28)), SrtpReceiver("AEAD_AES_128_GCM", bytes(28))
 
