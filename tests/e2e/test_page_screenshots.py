@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.support.page import ROOT, Site, frame_widget, sees
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 SIZE = (1280, 800)
 COLOURS = 2000  # a picture with people in it has more; an empty page or a spinner has a few dozen

@@ -22,7 +22,7 @@ from tests.support.element_call.pages import OUR_PAGE
 from tests.support.element_call.stage import Stage
 from tests.support.page import ROOT, faults
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 PATIENCE = START_PATIENCE * 1000  # ms: the recorder comes in first, and answers travel through the homeserver
 
