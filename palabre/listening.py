@@ -74,3 +74,9 @@ def opened(listen: Listen) -> tuple[socket.socket, ...]:
             one.close()
         raise SettingsError(f"listen: {listen.host} port {listen.port} can't be opened ({error.strerror})") from error
     return tuple(sockets)
+
+
+def port_of(listening: socket.socket) -> int:
+    """0 for a Unix socket, which a socket unit may hand over."""
+    address = listening.getsockname()
+    return int(address[1]) if isinstance(address, tuple) else 0

@@ -29,7 +29,7 @@ from palabre.base.http import OutboundHttp
 from palabre.base.tasks import Supervisor
 from palabre.doctor import examine_disk
 from palabre.health import Check, Finding, HealthServer, LoopWatch
-from palabre.listening import BACKLOG
+from palabre.listening import BACKLOG, port_of
 from palabre.packages import (
     appservice_settings,
     bridge_settings,
@@ -132,7 +132,7 @@ class Service:
         await self._runner.setup()
         for listening in self._sockets:
             await http_server.SockSite(self._runner, listening, backlog=BACKLOG).start()
-        self.port = self._sockets[0].getsockname()[1]
+        self.port = port_of(self._sockets[0])
 
     async def stop(self) -> None:
         """Close from the top down; what was promised is already in the database."""

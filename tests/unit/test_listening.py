@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from palabre.listening import handed_over, opened
+from palabre.listening import handed_over, opened, port_of
 from palabre.settings import Listen, SettingsError
 
 US = 4711
@@ -31,6 +32,16 @@ def test_a_listening_socket_is_taken_and_no_child_inherits_it(server: socket.soc
         assert taken.getsockname() == server.getsockname()
         assert not taken.get_inheritable()
     assert environment == {"HOME": "/srv"}
+
+
+def test_a_unix_socket_is_taken_and_has_no_port(tmp_path: Path, server: socket.socket) -> None:
+    assert port_of(server) == server.getsockname()[1]
+    with socket.socket(socket.AF_UNIX) as local:
+        local.bind(str(tmp_path / "palabre.sock"))
+        local.listen()
+        (taken,) = handed_over(given(), US, os.dup(local.fileno()))
+    with taken:
+        assert port_of(taken) == 0
 
 
 def test_sockets_for_another_process_are_not_ours(server: socket.socket) -> None:
