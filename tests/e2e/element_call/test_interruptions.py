@@ -29,6 +29,16 @@ RELEASES = [
 ]
 
 
+async def two_in_a_call(stage: Stage, home: Home, *calls: ElementCall) -> list[Caller]:
+    """Ana and Bruno, who see and hear each other in an encrypted room."""
+    people = await stage.people(*((home, call) for call in calls))
+    await stage.gather(*people, encrypted=True)
+    for caller in people:
+        await caller.join()
+    await meet(*people)
+    return people
+
+
 async def both_members(home: Home, *callers: Caller) -> None:
     """The room says of everybody that they are in the call."""
 
@@ -44,11 +54,7 @@ async def both_members(home: Home, *callers: Caller) -> None:
 )
 async def test_a_killed_browser_leaves_no_ghost_in_the_call(stage: Stage, call: ElementCall) -> None:
     home = await stage.home()
-    ana, bruno = await stage.people((home, call), (home, call))
-    await stage.gather(ana, bruno, encrypted=True)
-    await ana.join()
-    await bruno.join()
-    await meet(ana, bruno)
+    ana, bruno = await two_in_a_call(stage, home, call, call)
     await bruno.browser.kill()
     await ana.alone(patience=A_MINUTE)
     members = await home.member_events(ana.account, ana.room_id)
@@ -63,11 +69,7 @@ async def is_killed_during_a_call(stage: Stage, call: ElementCall, *, holds_port
         await palabre.stop()
         palabre.hold_port()
         await palabre.start()
-    ana, bruno = await stage.people((home, call), (home, call))
-    await stage.gather(ana, bruno, encrypted=True)
-    await ana.join()
-    await bruno.join()
-    await meet(ana, bruno)
+    ana, bruno = await two_in_a_call(stage, home, call, call)
     await palabre.kill()
     await palabre.start()
     await meet(ana, bruno, patience=patience)
@@ -86,11 +88,7 @@ async def test_everybody_is_back_at_their_own_pace_where_the_port_was_closed(sta
 @pytest.mark.parametrize("call", [pytest.param(COMPATIBLE_26, id="0.26"), pytest.param(PATIENT_19, id="0.19")])
 async def test_the_call_goes_on_while_the_homeserver_is_away_for_a_minute(stage: Stage, call: ElementCall) -> None:
     home = await stage.home()
-    ana, bruno = await stage.people((home, call), (home, call))
-    await stage.gather(ana, bruno, encrypted=True)
-    await ana.join()
-    await bruno.join()
-    await meet(ana, bruno)
+    ana, bruno = await two_in_a_call(stage, home, call, call)
     await asyncio.to_thread(home.homeserver.stop)
     for _ in range(6):
         await asyncio.sleep(A_MINUTE / 6)
@@ -103,11 +101,7 @@ async def test_the_call_goes_on_while_the_homeserver_is_away_for_a_minute(stage:
 @pytest.mark.parametrize("how", ["kick", "ban"])
 async def test_who_is_put_out_of_the_room_is_put_out_of_the_call(stage: Stage, how: str) -> None:
     home = await stage.home()
-    ana, bruno = await stage.people((home, COMPATIBLE_26), (home, LEGACY_19))
-    await stage.gather(ana, bruno, encrypted=True)
-    await ana.join()
-    await bruno.join()
-    await meet(ana, bruno)
+    ana, bruno = await two_in_a_call(stage, home, COMPATIBLE_26, LEGACY_19)
     palabre = home.palabre
     assert palabre is not None
     assert await answer_to(palabre, bruno) == (200, "")
