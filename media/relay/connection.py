@@ -13,6 +13,7 @@ import structlog
 from livekit.protocol import rtc
 
 from media.relay import sdp
+from media.relay.congestion.line import Line
 from media.relay.datachannels import DATA_TRACK, LOSSY, RELIABLE, DataError, Routed
 from media.relay.dataoutlet import DataOutlet
 from media.relay.downlinks import OFFERS, OfferedSlots, OfferEvent, OfferState, ReceivedSlots
@@ -23,7 +24,7 @@ from media.relay.outbox import Outbox
 from media.relay.participant import Participant
 from media.relay.plane.api import DownTrackSpec
 from media.relay.signal import CloseCode
-from media.relay.subscriptions import OFF, LayerCap, Subscription, layer_to_send
+from media.relay.subscriptions import OFF, Subscription, layer_to_send
 from media.relay.tracks import PublishedTrack
 from media.relay.uplink import Uplink
 from palabre.base.errors import PeerError
@@ -73,7 +74,7 @@ class Connection:
         self._uplink = Uplink(participant, self.publisher, environment.plane)
         self._data = DataOutlet(self.subscriber, limits.data_backlog)
         self.subscriptions: dict[str, Subscription] = {}  # by track sid
-        self.layer_cap = LayerCap()
+        self.line = Line(may_pause=participant.may_pause)
         self._slots: OfferedSlots | ReceivedSlots = ReceivedSlots() if participant.single else OfferedSlots()
         self._offer_state = OfferState.IDLE
         self._offer_id = 0
@@ -280,12 +281,13 @@ class Connection:
         self._env.plane.add_down_track(self.subscriber.transport.session, spec)
         subscription.layer = OFF
         self.apply_layer(subscription)
+        self.line.stale = True
 
     def apply_layer(self, subscription: Subscription) -> None:
         """Tell the packet path which layer is due now, where that changed."""
         if subscription.agreed is None:
             return
-        layer = layer_to_send(subscription, self.layer_cap.cap)
+        layer = layer_to_send(subscription)
         if layer != subscription.layer:
             subscription.layer = layer
             self._env.plane.set_layer(subscription.down, layer)

@@ -5,7 +5,7 @@ It only ever acts on connections it is given; who is in the room is the room's b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from livekit.protocol import models, rtc
 
@@ -13,7 +13,9 @@ from media.relay import dynacast
 from media.relay.connection import Connection
 from media.relay.dynacast import Dynacast
 from media.relay.environment import Environment
+from media.relay.lines import Lines
 from media.relay.measures import Measures
+from media.relay.plane.api import Delivery
 from media.relay.subscriptions import OFF, Wish, wanted_quality
 from media.relay.tracks import PublishedTrack, quality_of_layer
 
@@ -26,6 +28,7 @@ class Distribution:
         self._env = environment
         self._tracks: dict[str, PublishedTrack] = {}  # announced, by sid
         self._dynacast: dict[str, Dynacast] = {}  # by track sid
+        self._lines = Lines(members, environment.plane)
         self._refused: set[tuple[str, str]] = set()  # (subscriber, track sid) that a publisher does not let have it
 
     def track(self, sid: str) -> PublishedTrack | None:
@@ -118,6 +121,7 @@ class Distribution:
             if subscription is not None:
                 subscription.wish = Wish.of(settings)
                 connection.apply_layer(subscription)
+                connection.line.stale = True
                 self._look_dynacast(subscription.track)
 
     def refresh(self, track: PublishedTrack) -> None:
@@ -126,26 +130,23 @@ class Distribution:
             subscription = connection.subscriptions.get(track.sid)
             if subscription is not None:
                 connection.apply_layer(subscription)
+                connection.line.stale = True
         self._look_dynacast(track)
 
     def look(self, measures: Measures, now: float) -> None:
         """Once a second: what lines carry, and layers that nobody has watched for a while."""
-        for connection in self._members.values():
-            self._look_line(connection, measures, now)
+        self._lines.look(measures, now)
         for sid in [sid for sid, state in self._dynacast.items() if state.waiting]:
             self._look_dynacast(self._tracks[sid])
 
-    def _look_line(self, connection: Connection, measures: Measures, now: float) -> None:
-        videos = [s for s in connection.subscriptions.values() if s.track.kind == "video" and s.agreed is not None]
-        if not videos or connection.subscriber.closed:
-            return
-        loss = max(measures.down_loss.get(s.down, 0.0) for s in videos)
-        sent = sum(measures.down_rate.get(s.down, 0) for s in videos)
-        estimate = self._env.plane.remote_bandwidth(connection.subscriber.transport.session)
-        before = connection.layer_cap.cap
-        if connection.layer_cap.look(loss, sent, estimate, now) != before:
-            for subscription in videos:
-                connection.apply_layer(subscription)
+    def tick(self, deliveries: Mapping[int, Sequence[Delivery]], now: float) -> None:
+        """Every 50 ms; feedback by session of the packet path."""
+        for subscription in self._lines.tick(deliveries, now):
+            self._look_dynacast(subscription.track)
+
+    def speak(self, speaking: Iterable[str]) -> None:
+        """These participants (sids) speak now: they are shown first."""
+        self._lines.speaking = frozenset(speaking)
 
     def _look_dynacast(self, track: PublishedTrack) -> None:
         state = self._dynacast.get(track.sid)
@@ -163,7 +164,8 @@ class Distribution:
         for connection in self._members.values():
             subscription = connection.subscriptions.get(track.sid)
             if subscription is not None:
-                wanted.append(min(wanted_quality(track.info, subscription.wish), connection.layer_cap.cap))
+                carried = OFF if subscription.limit == OFF else quality_of_layer(track.rids, subscription.limit)
+                wanted.append(min(wanted_quality(track.info, subscription.wish), carried))
         return max(wanted, default=OFF)
 
     def repeat_dynacast(self, connection: Connection) -> None:

@@ -42,6 +42,7 @@ class JoinRequest:
     client: models.ClientInfo
     auto_subscribe: bool = True
     auto_subscribe_data: bool = False
+    may_pause: bool = True  # its video may be stopped where its line is too narrow
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     add_tracks: tuple[rtc.AddTrackRequest, ...] = ()
@@ -69,6 +70,7 @@ def from_query(query: Mapping[str, str]) -> JoinRequest:
         client=client,
         auto_subscribe=_flag(query, "auto_subscribe", True),
         auto_subscribe_data=_flag(query, "auto_subscribe_data_track", False),
+        may_pause=_flag(query, "subscriber_allow_pause", True),
         attributes=_attributes(query.get("attributes", "")),
         reconnect=_flag(query, "reconnect", False),
         participant_sid=query.get("sid", ""),
@@ -93,6 +95,7 @@ def from_wrapped(encoded: str) -> JoinRequest:
         client=request.client_info,
         auto_subscribe=request.connection_settings.auto_subscribe,
         auto_subscribe_data=request.connection_settings.auto_subscribe_data_track,
+        may_pause=_may_pause(request.connection_settings),
         metadata=request.metadata,
         attributes=dict(request.participant_attributes),
         add_tracks=tuple(request.add_track_requests),
@@ -100,6 +103,10 @@ def from_wrapped(encoded: str) -> JoinRequest:
         reconnect=request.reconnect,
         participant_sid=request.participant_sid,
     )
+
+
+def _may_pause(settings: rtc.ConnectionSettings) -> bool:
+    return settings.subscriber_allow_pause if settings.HasField("subscriber_allow_pause") else True
 
 
 def _unbase64(text: str) -> bytes:

@@ -15,6 +15,7 @@ class Measures:
     up_loss: Mapping[int, float] = field(default_factory=dict)  # track → fraction of its packets
     down_loss: Mapping[int, float] = field(default_factory=dict)  # down → as the subscriber reports it
     down_rate: Mapping[int, int] = field(default_factory=dict)  # down → bit/s sent
+    layer_rate: Mapping[tuple[int, int], int] = field(default_factory=dict)  # (track, layer) → bit/s that come in
 
 
 class Meter:
@@ -29,7 +30,9 @@ class Meter:
         """`now` in monotonic seconds."""
         seconds = max(now - self._at, 0.001)
         totals: dict[int, tuple[int, int]] = {}
+        rates: dict[tuple[int, int], int] = {}
         for stats in ups:
+            rates[stats.track, stats.layer] = stats.bitrate
             packets, lost = totals.get(stats.track, (0, 0))
             totals[stats.track] = packets + stats.packets, lost + stats.lost
         octets: dict[int, int] = {}
@@ -41,6 +44,7 @@ class Meter:
             {track: self._fraction(track, *total) for track, total in totals.items()},
             loss,
             {down: int((total - self._octets.get(down, total)) * 8 / seconds) for down, total in octets.items()},
+            rates,
         )
         self._ups, self._octets, self._at = totals, octets, now
         return measures

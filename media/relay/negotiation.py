@@ -37,10 +37,10 @@ _UP_EXTENSIONS = {
         }
     ),
 }
-# Written by us on what subscribers get. Not transport-cc: REMB is what we read from them, and with both it is not sent.
+# Written by us on what subscribers get. Audio is not numbered: it is sent whatever the line carries.
 _DOWN_EXTENSIONS = {
     "audio": frozenset({uris.AUDIO_LEVEL}),
-    "video": frozenset({uris.ABS_SEND_TIME, uris.VIDEO_ORIENTATION, uris.DEPENDENCY_DESCRIPTOR}),
+    "video": frozenset({uris.TRANSPORT_CC, uris.ABS_SEND_TIME, uris.VIDEO_ORIENTATION, uris.DEPENDENCY_DESCRIPTOR}),
 }
 _OUR_EXTENSIONS = {
     "audio": (Extension(1, uris.AUDIO_LEVEL),),
@@ -48,9 +48,10 @@ _OUR_EXTENSIONS = {
         Extension(2, uris.ABS_SEND_TIME),
         Extension(3, uris.VIDEO_ORIENTATION),
         Extension(4, uris.DEPENDENCY_DESCRIPTOR),
+        Extension(5, uris.TRANSPORT_CC),
     ),
 }
-_OUR_FEEDBACK = {"audio": ("nack",), "video": ("ccm fir", "nack", "nack pli", "goog-remb")}
+_OUR_FEEDBACK = {"audio": ("nack",), "video": ("transport-cc", "ccm fir", "nack", "nack pli", "goog-remb")}
 # Our numbers where we offer, those that Chromium uses so that captures read alike.
 _OUR_CODECS: Mapping[str, tuple[Codec, str, str]] = {
     "OPUS": (Codec(111, "OPUS", 48000, -1, True), "opus/48000/2", "minptime=10;useinbandfec=1"),

@@ -58,6 +58,7 @@ class Participant:
         self.grants = grants
         self.client = request.client
         self.single = request.single
+        self.may_pause = request.may_pause
         self.auto_subscribe = request.auto_subscribe
         self.auto_subscribe_data = request.auto_subscribe_data
         self.name = grants.name

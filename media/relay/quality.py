@@ -16,13 +16,14 @@ POOR_LOSS = 0.10
 _SCORES = {models.EXCELLENT: 4.5, models.GOOD: 3.5, models.POOR: 2.0, models.LOST: 1.0}  # like a MOS, 1 to 5
 
 
-def rate(loss: float, *, reachable: bool) -> models.ConnectionQuality:
-    """`loss`: the worst fraction lost over the last interval, either way. `reachable`: its signalling is connected."""
+def rate(loss: float, *, reachable: bool, narrow: bool = False) -> models.ConnectionQuality:
+    """`loss`: the worst fraction lost over the last interval, either way. `reachable`: its signalling is connected.
+    `narrow`: its line does not carry all that it shows."""
     if not reachable:
         return models.LOST
     if loss >= POOR_LOSS:
         return models.POOR
-    return models.GOOD if loss >= GOOD_LOSS else models.EXCELLENT
+    return models.GOOD if loss >= GOOD_LOSS or narrow else models.EXCELLENT
 
 
 def rate_members(members: Iterable[Connection], measures: Measures) -> dict[str, models.ConnectionQuality]:
@@ -33,7 +34,9 @@ def rate_members(members: Iterable[Connection], measures: Measures) -> dict[str,
             continue
         ups = [measures.up_loss.get(track.number, 0.0) for track in member.participant.tracks.values()]
         downs = [measures.down_loss.get(sub.down, 0.0) for sub in member.subscriptions.values()]
-        rated[member.participant.sid] = rate(max(ups + downs, default=0.0), reachable=member.signalling)
+        rated[member.participant.sid] = rate(
+            max(ups + downs, default=0.0), reachable=member.signalling, narrow=member.line.narrow
+        )
     return rated
 
 

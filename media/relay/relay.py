@@ -4,7 +4,7 @@ declares."""
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from media.relay.datachannels import from_server
 from media.relay.environment import Environment
 from media.relay.measures import Meter
 from media.relay.metrics import DROPS, PARTICIPANTS, ROOMS
-from media.relay.plane.api import MediaLine
+from media.relay.plane.api import Delivery, MediaLine
 from media.relay.plane.choice import make_plane
 from media.relay.quality import INTERVAL as QUALITY_INTERVAL
 from media.relay.room import Room, RoomOptions
@@ -168,8 +168,11 @@ class Relay:
         self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
         now = self._clock.monotonic()
         self._plane.tick(now)
+        deliveries: dict[int, list[Delivery]] = defaultdict(list)
+        for delivery in self._plane.deliveries():
+            deliveries[delivery.session].append(delivery)
         for room in self.registry:
-            room.tick()
+            room.tick(deliveries, now)
         if self._is_due("speakers", SPEAKERS_INTERVAL, now):
             levels = dict(self._plane.audio_levels())
             for room in self.registry:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +21,7 @@ from media.relay.measures import Measures
 from media.relay.metrics import PEER_ERRORS
 from media.relay.outbox import Outbox
 from media.relay.participant import Participant
+from media.relay.plane.api import Delivery
 from media.relay.presences import Presences
 from media.relay.publications import Publications
 from media.relay.rpc import PendingCalls
@@ -334,10 +335,11 @@ class Room:
 
     # -- time
 
-    def tick(self) -> None:
-        """Every 50 ms."""
+    def tick(self, deliveries: Mapping[int, Sequence[Delivery]], now: float) -> None:
+        """Every 50 ms, monotonic seconds; what subscribers' feedback tells, by session of the packet path."""
         for member in self.members.values():
             member.tick()
+        self.distribution.tick(deliveries, now)
 
     def look(self, measures: Measures, now: float) -> None:
         """Every second: time-outs, slow readers, layers. Monotonic seconds."""
@@ -358,6 +360,7 @@ class Room:
         """`levels`: loudest of each of the packet path's tracks, in -dBov."""
         changed = self._speakers.look(loudest(self.visible(), levels))
         if changed:
+            self.distribution.speak(speaker.sid for speaker in self._speakers.current())
             self._broadcast(rtc.SignalResponse(speakers_changed=rtc.SpeakersChanged(speakers=changed)))
 
     def look_quality(self, measures: Measures) -> None:

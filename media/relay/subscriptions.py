@@ -1,4 +1,4 @@
-"""Which layer of a track somebody gets: what they show, capped by what their line carries. Pure policy.
+"""Which layer of a track somebody gets: what they show, as far as their line carries it. Pure policy.
 
 The packet path only knows "the best flowing layer up to n"; n is decided here.
 """
@@ -13,6 +13,7 @@ from media.relay.negotiation import AgreedDown
 from media.relay.tracks import PublishedTrack, layer_of_quality
 
 OFF = -1
+NO_LIMIT = 99  # above any layer
 # A little smaller than asked for is not seen: LiveKit's tolerance for the layer of an element's size.
 SIZE_TOLERANCE = 0.9
 
@@ -43,6 +44,8 @@ class Subscription:
     wish: Wish = field(default_factory=Wish)
     agreed: AgreedDown | None = None  # set once both sides know the section
     layer: int = OFF  # as last told to the packet path
+    limit: int = NO_LIMIT  # the best layer that the line carries, OFF: none
+    paused: bool = False  # the client knows that its line is too narrow for it
 
 
 def wanted_quality(info: models.TrackInfo, wish: Wish) -> int:
@@ -60,54 +63,19 @@ def wanted_quality(info: models.TrackInfo, wish: Wish) -> int:
     return min(best, models.HIGH)
 
 
-def layer_to_send(subscription: Subscription, cap: int) -> int:
+def wanted_layer(subscription: Subscription) -> int:
+    """The highest layer of use to the subscriber, or OFF, whatever its line carries."""
+    quality = wanted_quality(subscription.track.info, subscription.wish)
+    if quality == OFF or subscription.track.info.muted:
+        return OFF
+    return layer_of_quality(subscription.track.rids, quality)
+
+
+def layer_to_send(subscription: Subscription) -> int:
     """The highest layer to forward, or OFF. A muted track is not forwarded, whatever its publisher goes on sending."""
     track = subscription.track
     if track.info.muted or subscription.wish.disabled:
         return OFF
     if track.kind == "audio":
         return 0
-    return layer_of_quality(track.rids, min(wanted_quality(track.info, subscription.wish), cap))
-
-
-class LayerCap:
-    """How much video one subscriber's line carries, as the best VideoQuality to send it.
-
-    Going down needs loss over several looks, not the receiver's bandwidth estimate alone: REMB never exceeds 1.5 times
-    what is being sent, so that it would keep everybody low. Going up is a try; when it fails, the next one waits
-    twice as long.
-    """
-
-    LOOKS_BEFORE_DOWN = 3  # a look is a second: bursts pass, congestion stays
-    LOSS_DOWN = 0.08  # retransmission repairs less than this without visible harm
-    LOSS_UP = 0.02
-    HOLD = 10.0  # seconds at a cap before a try upwards
-    LONGEST_HOLD = 80.0
-
-    def __init__(self) -> None:
-        self.cap: int = models.HIGH
-        self._bad = 0
-        self._hold = self.HOLD
-        self._since = 0.0  # when the cap last changed
-        self._rose = False
-
-    def look(self, loss: float, sent: int, estimate: int, now: float) -> int:
-        """Once a second: fraction lost (the worst of the video tracks), bit/s sent, the receiver's estimate in bit/s
-        (0: unknown), monotonic seconds. Returns the cap."""
-        congested = loss > self.LOSS_DOWN and (estimate == 0 or estimate < sent * 1.1)
-        self._bad = self._bad + 1 if congested else 0
-        if self._bad >= self.LOOKS_BEFORE_DOWN and self.cap > models.LOW:
-            failed_try = self._rose and now - self._since < self._hold
-            self._hold = min(self._hold * 2, self.LONGEST_HOLD) if failed_try else self._hold
-            self._move(-1, now)
-        elif self.cap < models.HIGH and loss < self.LOSS_UP and now - self._since >= self._hold:
-            self._move(+1, now)
-        elif self.cap == models.HIGH and now - self._since >= self.LONGEST_HOLD:
-            self._hold = self.HOLD
-        return self.cap
-
-    def _move(self, step: int, now: float) -> None:
-        self.cap += step
-        self._bad = 0
-        self._since = now
-        self._rose = step > 0
+    return min(wanted_layer(subscription), subscription.limit)

@@ -64,6 +64,7 @@ static void subscribe(struct plane *plane, int down, int how)
     spec.codec = codec_of(spec.track == 3 ? 4 : how >> 2 & 3);
     spec.rtx_ssrc = spec.codec.rtx_payload_type >= 0 ? spec.ssrc + 1 : 0;
     spec.plan = (struct plan_key){.send_time_id = how & 0x10 ? 9 : 0, .count = 2, .copied = {{6, 10}, {12, 20}}};
+    spec.plan.number_id = how & 0x20 ? 11 : 0;
     plane_add_down_track(plane, 2 + (down & 1), &spec);
     plane_set_layer(plane, down, 2);
 }
@@ -82,6 +83,7 @@ static void obey(struct plane *plane, int order, int who, const uint8_t *bytes, 
     case 6: plane_add_tap(plane, track, &tap, how % 3); break;
     case 7: plane_remove_tap(plane, track, &tap); break;
     case 8: plane_tick(plane, now); break;
+    case 9: plane_pad(plane, down, how * 20, now); break;
     default: plane_receive(plane, who % SESSIONS, bytes, length, now); break;
     }
 }

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from media.relay.plane.api import DownStats, DownTrackSpec, LayerStats, Output, PacketTap, RtpPlane, UpTrackSpec
+from media.relay.plane.api import (
+    Delivery,
+    DownStats,
+    DownTrackSpec,
+    LayerStats,
+    Output,
+    PacketTap,
+    RtpPlane,
+    UpTrackSpec,
+)
 
 Told = list[tuple[Any, ...]]
 
@@ -91,6 +100,9 @@ class BothPlanes:
     def set_layer(self, down: int, max_layer: int) -> None:
         self._each(lambda _, plane: plane.set_layer(down, max_layer))
 
+    def pad(self, down: int, octets: int, now: float) -> None:
+        self._each(lambda _, plane: plane.pad(down, octets, now))
+
     def request_key_frame(self, track: int, now: float) -> None:
         self._each(lambda _, plane: plane.request_key_frame(track, now))
 
@@ -116,6 +128,10 @@ class BothPlanes:
 
     def remote_bandwidth(self, session: int) -> int:
         return int(self._each(lambda _, plane: plane.remote_bandwidth(session)))
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        deliveries: tuple[Delivery, ...] = self._each(lambda _, plane: plane.deliveries())
+        return deliveries
 
     def up_stats(self) -> tuple[LayerStats, ...]:
         stats: tuple[LayerStats, ...] = self._each(lambda _, plane: plane.up_stats())

@@ -39,6 +39,7 @@ class StrictPlane:
         self.downs: dict[int, tuple[int, DownTrackSpec]] = {}
         self.layers: dict[int, int] = {}
         self.taps: list[tuple[int, Any]] = []
+        self.padded = 0
 
     def add_session(self, session: int) -> None:
         assert session not in self.sessions
@@ -82,6 +83,13 @@ class StrictPlane:
 
     def remove_tap(self, track: int, tap: Any) -> None:
         self.taps.remove((track, tap))
+
+    def pad(self, down: int, octets: int, now: float) -> None:
+        assert down in self.downs
+        self.padded += octets
+
+    def deliveries(self) -> tuple[Any, ...]:
+        return ()
 
     def remote_bandwidth(self, session: int) -> int:
         assert session in self.sessions

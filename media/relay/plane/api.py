@@ -85,6 +85,17 @@ class DownStats(NamedTuple):
     rtt: float  # seconds to the subscriber and back, 0: unknown
 
 
+class Delivery(NamedTuple):
+    """Packets to one session that were sent at once, as its transport-cc feedback tells of them."""
+
+    session: int
+    sent: float  # when the last one was, monotonic seconds
+    arrived: float  # when the last one did, in seconds of the subscriber's clock: only differences count
+    octets: int  # that arrived
+    packets: int  # that arrived; 0: only losses are known
+    lost: int  # negative: so many more had been told as lost, and came after all
+
+
 class PacketTap(Protocol):
     """Reads an up track inside the plane; `media.relay.seams.TapSink` has the same packet methods.
 
@@ -165,6 +176,11 @@ class RtpPlane(Protocol):
         frame, which the plane asks for."""
         ...
 
+    def pad(self, down: int, octets: int, now: float) -> None:
+        """Send about so much again of what was sent last, by RTX, so that the feedback tells what the path carries.
+        Nothing goes out where there is no RTX, or no transport-cc."""
+        ...
+
     def request_key_frame(self, track: int, now: float) -> None: ...
 
     def wanted_layer(self, track: int) -> int:
@@ -185,6 +201,10 @@ class RtpPlane(Protocol):
 
     def remote_bandwidth(self, session: int) -> int:
         """What the subscriber says it can take (REMB), bit/s; 0: unknown."""
+        ...
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """What feedback has told since the last call, by session in its order."""
         ...
 
     def up_stats(self) -> tuple[LayerStats, ...]: ...

@@ -20,6 +20,7 @@ from media.relay.plane import _packets
 from media.relay.plane.api import (
     Address,
     Codec,
+    Delivery,
     DownStats,
     DownTrackSpec,
     Extension,
@@ -54,7 +55,7 @@ def _ids(extensions: Iterable[Extension]) -> Mapping[str, int]:
 
 
 def _plan(up: UpTrackSpec, down: DownTrackSpec) -> _packets.Plan:
-    return Plan(up.extensions, down.extensions, down.codec.name).key
+    return Plan(up.extensions, down.extensions, down.codec).key
 
 
 class CompiledPlane:
@@ -177,6 +178,10 @@ class CompiledPlane:
         """Forward the best flowing layer up to `max_layer`; -1 pauses."""
         self._deliver(self._core.set_layer(down, max_layer))
 
+    def pad(self, down: int, octets: int, now: float) -> None:
+        """Send about so much again of what was sent last."""
+        self._deliver(self._core.pad(down, octets, now))
+
     def request_key_frame(self, track: int, now: float) -> None:
         """Ask the publisher for key frames of what anybody gets."""
         self._deliver(self._core.request_key_frame(track, now))
@@ -216,6 +221,10 @@ class CompiledPlane:
     def remote_bandwidth(self, session: int) -> int:
         """What the subscriber says it can take, bit/s; 0: unknown."""
         return self._core.remote_bandwidth(session)
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """What feedback has told since the last call."""
+        return tuple(map(Delivery._make, self._core.deliveries()))
 
     def up_stats(self) -> tuple[LayerStats, ...]:
         """Every layer that was seen."""

@@ -19,6 +19,7 @@ from media.relay.plane.rtp import EXTENSION, HEADER, MARKER, PADDING, VERSION
 CACHE_SIZE = 512  # packets to retransmit, a power of two: three seconds of a 1.5 Mbit/s layer
 MAX_HOLES = 256  # remembered places of swallowed packets; what comes from before the oldest one is dropped
 MAX_RESENDS = 200  # packets between two ticks, 4,000 per second: who asks for more has no use for the answer
+MAX_PADDING = 64  # packets of padding between two ticks: 11 Mbit/s of them
 MAX_TIMESTAMP_ERROR = 1.0  # seconds by which a publisher's reports may contradict the time that really passed
 MAX_RTT = 10.0  # seconds: a longer "round trip" answers some other report
 
@@ -48,6 +49,7 @@ class DownTrack:
         "_last",
         "_last_at",
         "_next",
+        "_number",
         "_offset",
         "_payload_type",
         "_picture_shift",
@@ -80,11 +82,13 @@ class DownTrack:
         plan: Plan,
         send: Callable[[bytes], None],
         send_report: Callable[[bytes], None],
+        number: Callable[[int, float], bytes],
         *,
         next_sequence: int,
         next_rtx_sequence: int,
     ) -> None:
-        """The sequence numbers are extended; an SSRC that was used before goes on where it ended."""
+        """The sequence numbers are extended; an SSRC that was used before goes on where it ended. `number` gives a
+        packet of so many bytes, sent now, its transport-cc number."""
         self.spec = spec
         self.plan = plan
         self._ssrc = spec.ssrc
@@ -97,6 +101,7 @@ class DownTrack:
         self.loss = self.rtt = 0.0
         self._send = send
         self._send_report = send_report
+        self._number = number
         self._sent_layer: Layer | None = None  # the layer of `_last`
         self._last: Media | None = None  # the newest packet that went out
         self._last_at = 0.0
@@ -194,8 +199,11 @@ class DownTrack:
         )
         if self._cache:
             self._cache[outgoing & _CACHE_MASK] = (outgoing, header, block, head, middle, rest)
+        payload = len(head) + len(middle) + len(rest)
         self.packets += 1
-        self.octets += len(head) + len(middle) + len(rest)
+        self.octets += payload
+        if self.plan.numbered:
+            block = self.plan.stamp(block, self._number(HEADER.size + len(block) + payload, now))
         self._send(b"".join((header, block, head, middle, rest)))
 
     def _shift(self, media: Media) -> bytes:
@@ -304,20 +312,48 @@ class DownTrack:
                 return
             self._resent.add(sent[0])
             self.retransmitted += 1
-            self._send(self._pack_rtx(sent, send_time) if self.spec.codec.rtx_payload_type >= 0 else b"".join(sent[1:]))
+            if self.spec.codec.rtx_payload_type >= 0:
+                self._send(self._pack_rtx(sent, send_time, now))
+            else:
+                self._send(b"".join(sent[1:]))
 
-    def _pack_rtx(self, sent: Sent, send_time: bytes) -> bytes:
+    def pad(self, octets: int, now: float) -> None:
+        """Send about `octets` again of what went out last, newest first. Not counted as retransmitted."""
+        if not self._cache or not self.plan.numbered:
+            return
+        send_time = absolute_send_time(now)
+        number = self._next
+        for _ in range(MAX_PADDING):
+            if octets <= 0:
+                return
+            number -= 1
+            sent = self._cache[number & _CACHE_MASK]
+            if sent is None or sent[0] != number:
+                if number == self._next - 1:
+                    return  # nothing was sent yet
+                number = self._next
+                continue
+            packet = self._pack_rtx(sent, send_time, now)
+            self._send(packet)
+            octets -= len(packet)
+
+    def _pack_rtx(self, sent: Sent, send_time: bytes, now: float) -> bytes:
         """RFC 4588 section 4."""
         outgoing, header, block, head, middle, rest = sent
         rtx_sequence = self._rtx_sequence
         self._rtx_sequence = rtx_sequence + 1
+        if block and self.plan.numbered:
+            size = HEADER.size + len(block) + 2 + len(head) + len(middle) + len(rest)
+            block = self.plan.stamp(block, self._number(size, now))
+        elif block and self.plan.key[0]:
+            block = self.plan.stamp(block, send_time)
         return b"".join(
             (
                 bytes((header[0], header[1] & MARKER | self.spec.codec.rtx_payload_type)),
                 (rtx_sequence & 0xFFFF).to_bytes(2, "big"),
                 header[4:8],
                 self.spec.rtx_ssrc.to_bytes(4, "big"),
-                self.plan.refresh_send_time(block, send_time),
+                block,
                 (outgoing & 0xFFFF).to_bytes(2, "big"),
                 head,
                 middle,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from media.relay.plane.api import DownStats, DownTrackSpec, LayerStats, Output, PacketTap, UpTrackSpec
+from media.relay.plane.api import Delivery, DownStats, DownTrackSpec, LayerStats, Output, PacketTap, UpTrackSpec
 from media.relay.plane.downtrack import DownTrack
 from media.relay.plane.session import Session
 from media.relay.plane.uptrack import SILENT, UpTrack
@@ -101,6 +101,7 @@ class PythonPlane:
             track.plan(spec),
             peer.send_rtp,
             peer.send_rtcp,
+            peer.sent.number,
             next_sequence=peer.first_sequence(spec.ssrc),
             next_rtx_sequence=peer.first_sequence(spec.rtx_ssrc),
         )
@@ -121,6 +122,10 @@ class PythonPlane:
         stream.max_layer = max_layer
         track.route(stream)
         track.ask(self._now)
+
+    def pad(self, down: int, octets: int, now: float) -> None:
+        """Send about so much again of what was sent last."""
+        self._downs[down][2].pad(octets, now)
 
     def request_key_frame(self, track: int, now: float) -> None:
         """Ask the publisher for key frames of what anybody gets."""
@@ -168,6 +173,10 @@ class PythonPlane:
     def remote_bandwidth(self, session: int) -> int:
         """What the subscriber says it can take, bit/s; 0: unknown."""
         return self._sessions[session].bandwidth
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """What feedback has told since the last call."""
+        return tuple(Delivery(name, *told) for name, peer in self._sessions.items() for told in peer.sent.take())
 
     def up_stats(self) -> tuple[LayerStats, ...]:
         """Every layer that was seen."""

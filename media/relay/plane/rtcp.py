@@ -2,7 +2,8 @@
 
 What the numbers mean is for `receiver`, `uptrack` and `downtrack`. `parse` raises `RtcpError` alone, whatever it is
 given, which is why aiortc's parser (it lets `struct.error` and `IndexError` out) is not used.
-RFC 3550 section 6 (SR, RR, BYE), RFC 4585 (NACK, PLI), RFC 5104 (FIR), draft-alvestrand-rmcat-remb (REMB).
+RFC 3550 section 6 (SR, RR, BYE), RFC 4585 (NACK, PLI), RFC 5104 (FIR), draft-alvestrand-rmcat-remb (REMB),
+draft-holmer-rmcat-transport-wide-cc-extensions (transport-cc).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ NACK, TRANSPORT_CC = 1, 15  # formats of RTPFB
 PLI, FIR, AFB = 1, 4, 15  # formats of PSFB
 
 MAX_NACKED = 1024  # sequence numbers taken from one datagram: more than a second of any layer, and bounds the work
+MAX_TOLD = 4096  # packets in one transport-cc feedback: as many as are remembered, and bounds the work
 MAX_REPORTS = 31  # the count field has five bits
 MAX_BITRATE = 1 << 62  # bit/s: the exponent has six bits, and who says more than fits an integer means no limit
 
@@ -88,7 +90,18 @@ class Bye(NamedTuple):
     ssrcs: tuple[int, ...]
 
 
-Message = SenderReport | ReceiverReport | Nack | KeyFrameRequest | Remb | Bye
+class TransportReport(NamedTuple):
+    """Transport-cc feedback: which of our numbered packets arrived, and when.
+
+    https://datatracker.ietf.org/doc/html/draft-holmer-rmcat-transport-wide-cc-extensions-01#section-3.1
+    """
+
+    base: int  # transport sequence number of the first packet told
+    reference: int  # 24 bits, units of 64 ms: the time from which the first delta counts
+    deltas: tuple[int | None, ...]  # from the arrival before, in units of 250 µs; None: not received
+
+
+Message = SenderReport | ReceiverReport | Nack | KeyFrameRequest | Remb | Bye | TransportReport
 
 
 def parse(data: bytes) -> list[Message]:
@@ -136,8 +149,56 @@ def _parse_one(count: int, kind: int, body: bytes) -> Message | None:
     if kind in (RTPFB, PSFB):
         if len(body) < 8:
             raise RtcpError("RTCP feedback is cut off")
-        return _parse_nack(body) if (kind, count) == (RTPFB, NACK) else _parse_payload_feedback(count, kind, body)
+        if kind == RTPFB:
+            return _parse_transport_feedback(count, body)
+        return _parse_payload_feedback(count, body)
     return None
+
+
+def _parse_transport_feedback(count: int, body: bytes) -> Message | None:
+    if count == NACK:
+        return _parse_nack(body)
+    return _parse_transport_report(body) if count == TRANSPORT_CC else None
+
+
+def _parse_transport_report(body: bytes) -> TransportReport:
+    if len(body) < 16:
+        raise RtcpError("transport-cc feedback is cut off")
+    base, told = _PAIR.unpack_from(body, 8)
+    if told > MAX_TOLD:
+        raise RtcpError("transport-cc feedback tells of more packets than can be remembered")
+    symbols, position = _parse_symbols(body, told)
+    deltas: list[int | None] = []
+    for symbol in symbols:
+        if symbol == 0:
+            deltas.append(None)
+            continue
+        end = position + symbol
+        if symbol == 3 or end > len(body):
+            raise RtcpError("transport-cc feedback has a wrong delta")
+        deltas.append(int.from_bytes(body[position:end], "big", signed=symbol == 2))
+        position = end
+    return TransportReport(base, _word(body, 12) >> 8, tuple(deltas))
+
+
+def _parse_symbols(body: bytes, told: int) -> tuple[list[int], int]:
+    """One symbol per packet (0 lost, else the bytes of its delta), and where the deltas begin."""
+    symbols: list[int] = []
+    position = 16
+    while len(symbols) < told:
+        if position + 2 > len(body):
+            raise RtcpError("transport-cc feedback lacks a status chunk")
+        word = body[position] << 8 | body[position + 1]
+        position += 2
+        if not word & 0x8000:
+            symbols += [word >> 13 & 3] * min(word & 0x1FFF, told - len(symbols))
+            if not word & 0x1FFF:
+                raise RtcpError("transport-cc feedback has an empty run")
+        elif word & 0x4000:
+            symbols += [word >> shift & 3 for shift in range(12, -1, -2)]
+        else:
+            symbols += [word >> shift & 1 for shift in range(13, -1, -1)]
+    return symbols[:told], position
 
 
 def _word(body: bytes, position: int) -> int:
@@ -170,9 +231,7 @@ def _parse_nack(body: bytes) -> Nack:
     return Nack(_word(body, 4), tuple(sequences[:MAX_NACKED]))
 
 
-def _parse_payload_feedback(count: int, kind: int, body: bytes) -> Message | None:
-    if kind != PSFB:
-        return None
+def _parse_payload_feedback(count: int, body: bytes) -> Message | None:
     if count == PLI:
         return KeyFrameRequest((_word(body, 4),))
     if count == FIR:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from media.relay.plane import rtcp
 from media.relay.plane.api import UpTrackSpec
+from media.relay.plane.delivery import SentPackets
 from media.relay.plane.downtrack import DownTrack
 from media.relay.plane.extensions import MID, REPAIRED_RID, RID, TRANSPORT_CC
 from media.relay.plane.layer import Layer
@@ -47,6 +48,7 @@ class Session:
         self.ups: dict[int, UpTrack] = {}
         self.downs: dict[int, DownTrack] = {}
         self.bandwidth = 0  # bit/s by REMB
+        self.sent = SentPackets()
         self._output = output
         self._drop = drop
         self._receiver: SrtpReceiver | None = None
@@ -296,11 +298,7 @@ class Session:
     def _handle(self, message: rtcp.Message, now: float) -> None:
         match message:
             case rtcp.SenderReport():
-                route = self._routes.get(message.ssrc)
-                if route is not None:
-                    route.receiver.sender_report(message.ntp, now)
-                    if not route.rtx:
-                        route.track.sender_report(route.layer, message.ntp, message.rtp, now)
+                self._sender_report(message, now)
                 self._reports(message.reports, now)
             case rtcp.ReceiverReport():
                 self._reports(message.reports, now)
@@ -311,12 +309,22 @@ class Session:
                 for ssrc in message.ssrcs:
                     if (entry := self._by_ssrc.get(ssrc)) is not None and (layer := entry[1].target) is not None:
                         entry[0].want_key_frame(layer, now)
+            case rtcp.TransportReport():
+                self.sent.hear(message)
             case rtcp.Remb():
                 self.bandwidth = message.bitrate
             case rtcp.Bye():
                 for ssrc in message.ssrcs:
                     if (route := self._routes.get(ssrc)) is not None and not route.rtx:
                         route.track.ended(route.layer)
+
+    def _sender_report(self, message: rtcp.SenderReport, now: float) -> None:
+        route = self._routes.get(message.ssrc)
+        if route is None:
+            return
+        route.receiver.sender_report(message.ntp, now)
+        if not route.rtx:
+            route.track.sender_report(route.layer, message.ntp, message.rtp, now)
 
     def _reports(self, reports: tuple[rtcp.ReportBlock, ...], now: float) -> None:
         for block in reports:

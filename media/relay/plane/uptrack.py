@@ -166,7 +166,7 @@ class UpTrack:
 
     def plan(self, spec: DownTrackSpec) -> Plan:
         """The extension plan for a subscriber, shared with those whose plan is the same."""
-        plan = Plan(self.spec.extensions, spec.extensions, spec.codec.name)
+        plan = Plan(self.spec.extensions, spec.extensions, spec.codec)
         return self._plans.setdefault(plan.key, plan)
 
     def add(self, down: DownTrack) -> None:

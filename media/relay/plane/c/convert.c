@@ -25,7 +25,7 @@ bool read_plan(PyObject *tuple, struct plan_key *key)
 {
     PyObject *copied;
     *key = (struct plan_key){0};
-    if (!PyArg_ParseTuple(tuple, "iO!:plan", &key->send_time_id, &PyTuple_Type, &copied))
+    if (!PyArg_ParseTuple(tuple, "iiO!:plan", &key->send_time_id, &key->number_id, &PyTuple_Type, &copied))
         return false;
     Py_ssize_t count = PyTuple_Size(copied);
     for (Py_ssize_t i = 0; i < count && i < MAX_COPIED; i++, key->count++)
@@ -120,6 +120,12 @@ PyObject *stranger_of(const struct stranger *stranger)
     inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
     return Py_BuildValue("(y#(siII))", bytes, length, host, ntohs(v6->sin6_port), ntohl(v6->sin6_flowinfo),
                          v6->sin6_scope_id);
+}
+
+PyObject *delivery_of(int64_t session, const struct group *group)
+{
+    return Py_BuildValue("(LddLii)", (long long)session, group->sent, group->arrived, (long long)group->octets,
+                         group->packets, group->lost);
 }
 
 PyObject *layer_stats_of(const struct uptrack *track, const struct layer *layer)

@@ -19,6 +19,7 @@ bool read_address(const char *host, int port, unsigned int scope, struct sockadd
 PyObject *datagram_of(int64_t session, const uint8_t *bytes, int length);
 PyObject *event_of(const struct event *event);
 PyObject *stranger_of(const struct stranger *stranger);
+PyObject *delivery_of(int64_t session, const struct group *group);
 PyObject *layer_stats_of(const struct uptrack *track, const struct layer *layer);
 PyObject *down_stats_of(const struct downtrack *down);
 

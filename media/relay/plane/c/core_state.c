@@ -51,6 +51,21 @@ PyObject *core_remote_bandwidth(Core *core, PyObject *arguments)
     return PyLong_FromLongLong(bandwidth);
 }
 
+PyObject *core_deliveries(Core *core, PyObject *Py_UNUSED(none))
+{
+    struct plane *plane = enter(core);
+    PyObject *deliveries = PyList_New(0);
+    bool whole = deliveries != NULL;
+    for (int i = 0; whole && i < plane->sessions.count; i++) {
+        struct session *session = plane->sessions.entries[i].value.pointer;
+        for (int j = 0; whole && j < session->sent_packets.count; j++)
+            whole = append(deliveries, delivery_of(session->name, &session->sent_packets.groups[j]));
+        session->sent_packets.count = 0;
+    }
+    leave(core);
+    return whole_list(deliveries, whole);
+}
+
 PyObject *core_up_stats(Core *core, PyObject *Py_UNUSED(none))
 {
     struct plane *plane = enter(core);

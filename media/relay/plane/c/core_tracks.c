@@ -85,6 +85,15 @@ PyObject *core_set_layer(Core *core, PyObject *arguments)
     return conclude(core, plane_set_layer(enter(core), down, max_layer), down);
 }
 
+PyObject *core_pad(Core *core, PyObject *arguments)
+{
+    long long down, octets;
+    double now;
+    if (!PyArg_ParseTuple(arguments, "LLd", &down, &octets, &now))
+        return NULL;
+    return conclude(core, plane_pad(enter(core), down, octets, now), down);
+}
+
 PyObject *core_request_key_frame(Core *core, PyObject *arguments)
 {
     long long track;

@@ -124,7 +124,9 @@ void downtrack_forward(struct downtrack *down, const struct media *media, double
                      media->marker | down->spec.codec.payload_type, (uint32_t)outgoing,
                      (uint32_t)(media->timestamp + down->timestamp_shift), down->spec.ssrc);
     uint8_t *at = packet + RTP_HEADER_SIZE;
-    if (block_length)
+    if (down->plan->key.number_id)
+        at += downtrack_number(down, block, RTP_HEADER_SIZE + block_length + payload, now, at);
+    else if (block_length)
         at = put(at, block->bytes, (size_t)block_length);
     uint8_t *middle = at + (media->at - media->start);
     int middle_length = media->rest - media->at;

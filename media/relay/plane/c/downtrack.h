@@ -16,6 +16,7 @@ enum {
     CACHE_SIZE = 512,  /* packets to retransmit, a power of two: three seconds of a 1.5 Mbit/s layer */
     MAX_HOLES = 256,   /* remembered places of swallowed packets; what comes from before the oldest is dropped */
     MAX_RESENDS = 200, /* packets between two ticks, 4,000 per second: who asks for more has no use for the answer */
+    MAX_PADDING = 64,  /* packets of padding between two ticks: 11 Mbit/s of them */
     MAX_MIDDLE = 4,    /* bytes: a VP9 picture id, the byte of layers, TL0PICIDX */
 };
 
@@ -88,6 +89,12 @@ void downtrack_report(struct downtrack *down, double now);
 
 /* Answer a NACK as far as the cache goes: by RTX, or by the very same packet where none was negotiated. */
 void downtrack_resend(struct downtrack *down, const uint16_t *sequences, int count, double now);
+
+/* Send about `octets` again of what went out last, newest first. Not counted as retransmitted. */
+void downtrack_pad(struct downtrack *down, int64_t octets, double now);
+
+/* The block of a packet of `size` bytes with its transport-cc number, into `to`; returns its length. */
+int downtrack_number(struct downtrack *down, const struct chunk *block, int size, double now, uint8_t *to);
 
 void downtrack_receiver_report(struct downtrack *down, const struct report_block *block, double now);
 void downtrack_tick(struct downtrack *down); /* packets may be sent again from now on */

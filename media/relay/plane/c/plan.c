@@ -10,7 +10,8 @@ struct plan *plan_make(const struct plan_key *key)
 
 bool plan_has_key(const struct plan *plan, const struct plan_key *key)
 {
-    return plan->key.send_time_id == key->send_time_id && plan->key.count == key->count &&
+    return plan->key.send_time_id == key->send_time_id && plan->key.number_id == key->number_id &&
+           plan->key.count == key->count &&
            memcmp(plan->key.copied, key->copied, (size_t)key->count * sizeof *key->copied) == 0;
 }
 
@@ -23,11 +24,14 @@ void plan_free(struct plan *plan)
 void plan_prepare(struct plan *plan, const uint8_t *packet, const struct elements *elements, uint32_t send_time)
 {
     struct packed_element items[MAX_COPIED + 1];
-    uint8_t block[EXTENSION_BLOCK_MAX], time[3];
+    static const uint8_t NO_NUMBER[NUMBER_SIZE] = {0};
+    uint8_t block[EXTENSION_BLOCK_MAX], time[SEND_TIME_SIZE];
     int count = 0;
-    if (plan->key.send_time_id) { /* comes first, where `plan_refresh` finds it */
+    if (plan->key.number_id) { /* comes first, where `plan_stamp` finds it */
+        items[count++] = (struct packed_element){plan->key.number_id, {NO_NUMBER, NUMBER_SIZE}};
+    } else if (plan->key.send_time_id) {
         write24(time, send_time);
-        items[count++] = (struct packed_element){plan->key.send_time_id, {time, 3}};
+        items[count++] = (struct packed_element){plan->key.send_time_id, {time, SEND_TIME_SIZE}};
     }
     for (int i = 0; i < plan->key.count; i++) {
         int theirs = plan->key.copied[i].theirs;
@@ -40,14 +44,10 @@ void plan_prepare(struct plan *plan, const uint8_t *packet, const struct element
     plan->current = length ? chunk_of(block, length) : NULL;
 }
 
-int plan_refresh(const struct plan *plan, const struct chunk *block, uint32_t send_time, uint8_t *to)
+int plan_stamp(const struct chunk *block, const uint8_t *element, int length, uint8_t *to)
 {
-    if (block == NULL)
-        return 0;
     put(to, block->bytes, (size_t)block->length);
-    if (!plan->key.send_time_id)
-        return block->length;
     int start = block->bytes[0] == ONE_BYTE_PROFILE >> 8 ? 5 : 6;
-    write24(to + start, send_time);
-    return block->length > start + 3 ? block->length : start + 3;
+    put(to + start, element, (size_t)length);
+    return block->length > start + length ? block->length : start + length;
 }

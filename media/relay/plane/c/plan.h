@@ -10,8 +10,11 @@
 
 enum { MAX_COPIED = 16 }; /* extensions of one section that travel on; six are known */
 
+/* The element of the hop comes first: a number of transport-cc, or the time of sending. At most one of the two is there:
+ * which, is decided in Python. */
 struct plan_key {
     int send_time_id; /* 0: no abs-send-time */
+    int number_id;    /* 0: no transport-cc */
     int count;
     struct {
         int theirs, ours;
@@ -34,11 +37,13 @@ static inline uint32_t absolute_send_time(double now)
     return (uint32_t)((uint64_t)(now * (1 << 18)) & 0xFFFFFF);
 }
 
-/* Make the block of a packet whose publisher's elements are these. */
+/* Make the block of a packet whose publisher's elements are these. It bears no number yet. */
 void plan_prepare(struct plan *plan, const uint8_t *packet, const struct elements *elements, uint32_t send_time);
 
-/* The same block for a packet sent later, into `to`: old send times would look like a queue to the subscriber.
- * Returns its length. */
-int plan_refresh(const struct plan *plan, const struct chunk *block, uint32_t send_time, uint8_t *to);
+enum { NUMBER_SIZE = 2, SEND_TIME_SIZE = 3 };
+
+/* The same block with another number, or for a packet sent later, into `to`: old send times would look like a queue to
+ * the subscriber. `block` has an element of the hop. Returns its length, at most three bytes more. */
+int plan_stamp(const struct chunk *block, const uint8_t *element, int length, uint8_t *to);
 
 #endif

@@ -167,6 +167,15 @@ enum outcome plane_set_layer(struct plane *plane, int64_t down, int max_layer)
     return DONE;
 }
 
+enum outcome plane_pad(struct plane *plane, int64_t down, int64_t octets, double now)
+{
+    struct downtrack *stream = down_named(plane, down);
+    if (stream == NULL)
+        return UNKNOWN;
+    downtrack_pad(stream, octets, now);
+    return DONE;
+}
+
 enum outcome plane_request_key_frame(struct plane *plane, int64_t track, double now)
 {
     struct uptrack *up = plane_up(plane, track);

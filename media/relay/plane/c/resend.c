@@ -22,18 +22,40 @@ void downtrack_keep(struct downtrack *down, int64_t number, const uint8_t *heade
     put(sent->middle, middle, (size_t)middle_length);
 }
 
-/* Header, extensions and payload as they were sent; for RTX with the header and the number of that stream. */
-static void send_again(struct downtrack *down, const struct sent *sent, uint32_t send_time)
+int downtrack_number(struct downtrack *down, const struct chunk *block, int size, double now, uint8_t *to)
+{
+    uint8_t number[NUMBER_SIZE];
+    write16(number, delivery_number(&down->peer->sent_packets, size, now));
+    return plan_stamp(block, number, NUMBER_SIZE, to);
+}
+
+/* The block of a packet that is sent by RTX, where there is one. */
+static int renew_block(struct downtrack *down, const struct chunk *block, int size, double now, uint8_t *to)
+{
+    uint8_t time[SEND_TIME_SIZE];
+    if (block == NULL)
+        return 0;
+    if (down->plan->key.number_id)
+        return downtrack_number(down, block, size, now, to);
+    write24(time, absolute_send_time(now));
+    return plan_stamp(block, time, down->plan->key.send_time_id ? SEND_TIME_SIZE : 0, to);
+}
+
+/* Header, extensions and payload as they were sent; for RTX with the header and the number of that stream. Returns the
+ * length. */
+static int send_again(struct downtrack *down, const struct sent *sent, double now)
 {
     bool rtx = down->spec.codec.rtx_payload_type >= 0;
-    int most = RTP_HEADER_SIZE + (sent->block ? sent->block->length + 3 : 0) + 2 + sent->end - sent->start;
+    int block_length = sent->block != NULL ? sent->block->length : 0;
+    int payload = (sent->at - sent->start) + sent->middle_length + (sent->end - sent->rest);
+    int most = RTP_HEADER_SIZE + block_length + 3 + 2 + payload;
     uint8_t *packet = session_reserve(down->peer, most), *at = packet + RTP_HEADER_SIZE;
     put(packet, sent->header, RTP_HEADER_SIZE);
     if (rtx) {
         packet[1] = (uint8_t)((packet[1] & RTP_MARKER) | down->spec.codec.rtx_payload_type);
         write16(packet + 2, (uint32_t)down->rtx_sequence++);
         write32(packet + 8, down->spec.rtx_ssrc);
-        at += plan_refresh(down->plan, sent->block, send_time, at);
+        at += renew_block(down, sent->block, RTP_HEADER_SIZE + block_length + 2 + payload, now, at);
         write16(at, (uint32_t)sent->number);
         at += 2;
     } else if (sent->block != NULL) {
@@ -43,13 +65,13 @@ static void send_again(struct downtrack *down, const struct sent *sent, uint32_t
     at = put(at, sent->middle, sent->middle_length);
     at = put(at, sent->packet->bytes + sent->rest, (size_t)(sent->end - sent->rest));
     session_send_rtp(down->peer, packet, (int)(at - packet));
+    return (int)(at - packet);
 }
 
 void downtrack_resend(struct downtrack *down, const uint16_t *sequences, int count, double now)
 {
     if (down->cache == NULL)
         return;
-    uint32_t send_time = absolute_send_time(now);
     for (int i = 0; i < count; i++) {
         struct sent *sent = &down->cache[sequences[i] & (CACHE_SIZE - 1)];
         if (sent->number < 0 || (sent->number & 0xFFFF) != sequences[i] || sent->resent_in == down->period)
@@ -59,6 +81,23 @@ void downtrack_resend(struct downtrack *down, const uint16_t *sequences, int cou
         down->resent++;
         sent->resent_in = down->period;
         down->retransmitted++;
-        send_again(down, sent, send_time);
+        send_again(down, sent, now);
+    }
+}
+
+void downtrack_pad(struct downtrack *down, int64_t octets, double now)
+{
+    if (down->cache == NULL || !down->plan->key.number_id)
+        return;
+    int64_t number = down->next;
+    for (int i = 0; i < MAX_PADDING && octets > 0; i++) {
+        number--;
+        const struct sent *sent = &down->cache[number & (CACHE_SIZE - 1)];
+        if (sent->number == number)
+            octets -= send_again(down, sent, now);
+        else if (number == down->next - 1)
+            return; /* nothing was sent yet */
+        else
+            number = down->next;
     }
 }

@@ -28,6 +28,91 @@ bool rtcp_is_remb(const struct rtcp_packet *packet)
            memcmp(packet->body + 8, "REMB", 4) == 0;
 }
 
+/* Where the status chunks of a report end and its deltas begin; NULL where chunks are missing, or empty. */
+static const uint8_t *find_deltas(const uint8_t *chunk, const uint8_t *end, int told)
+{
+    while (told > 0) {
+        if (end - chunk < 2)
+            return NULL;
+        int word = read16(chunk), run = word & 0x1FFF;
+        if (!(word & 0x8000) && run == 0)
+            return NULL;
+        told -= !(word & 0x8000) ? run : word & 0x4000 ? 7 : 14;
+        chunk += 2;
+    }
+    return chunk;
+}
+
+void rtcp_open_transport_report(const struct rtcp_packet *packet, struct transport_report *report)
+{
+    const uint8_t *body = packet->body;
+    *report = (struct transport_report){
+        .base = read16(body + 8),
+        .left = read16(body + 10),
+        .reference = read32(body + 12) >> 8,
+        .chunk = body + 16,
+        .end = body + packet->length,
+    };
+    report->delta = find_deltas(report->chunk, report->end, report->left);
+}
+
+static int next_symbol(struct transport_report *report)
+{
+    if (report->run == 0 && report->in_vector == 0) {
+        int word = read16(report->chunk);
+        report->chunk += 2;
+        if (!(word & 0x8000)) {
+            report->symbol = word >> 13 & 3;
+            report->run = word & 0x1FFF;
+        } else {
+            report->bits = word & 0x4000 ? 2 : 1;
+            report->in_vector = 14 / report->bits;
+            report->vector = (uint32_t)word << 18;
+        }
+    }
+    if (report->run > 0) {
+        report->run--;
+        return report->symbol;
+    }
+    int symbol = (int)(report->vector >> (32 - report->bits));
+    report->vector <<= report->bits;
+    report->in_vector--;
+    return symbol;
+}
+
+bool rtcp_next_delta(struct transport_report *report, int *delta)
+{
+    if (report->left == 0)
+        return false;
+    report->left--;
+    switch (next_symbol(report)) {
+    case 0: *delta = NOT_RECEIVED; break;
+    case 1: *delta = *report->delta++; break;
+    default:
+        *delta = (int16_t)read16(report->delta);
+        report->delta += 2;
+    }
+    return true;
+}
+
+static bool is_whole_transport_report(const struct rtcp_packet *packet)
+{
+    struct transport_report report;
+    if (packet->length < 16)
+        return false;
+    rtcp_open_transport_report(packet, &report);
+    if (report.left > MAX_STATUSES || report.delta == NULL)
+        return false;
+    int64_t size = 0;
+    for (; report.left > 0; report.left--) {
+        int symbol = next_symbol(&report);
+        if (symbol == 3)
+            return false;
+        size += symbol;
+    }
+    return size <= report.end - report.delta;
+}
+
 /* Whether a packet is as long as its own fields say. */
 static bool is_whole(const struct rtcp_packet *packet)
 {
@@ -35,7 +120,7 @@ static bool is_whole(const struct rtcp_packet *packet)
     case RTCP_SR: return packet->length >= 24 + REPORT_BLOCK_SIZE * packet->count;
     case RTCP_RR: return packet->length >= 4 + REPORT_BLOCK_SIZE * packet->count;
     case RTCP_BYE: return packet->length >= 4 * packet->count;
-    case RTCP_RTPFB:
+    case RTCP_RTPFB: return packet->length >= 8 && (packet->count != RTCP_TRANSPORT_CC || is_whole_transport_report(packet));
     case RTCP_PSFB: return packet->length >= 8 && (!rtcp_is_remb(packet) || packet->length >= 16);
     default: return true;
     }

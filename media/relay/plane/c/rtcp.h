@@ -45,6 +45,28 @@ bool rtcp_check(const uint8_t *data, int size);
 bool rtcp_next(const uint8_t *data, int size, int *position, struct rtcp_packet *packet);
 
 struct report_block rtcp_read_report(const uint8_t *at);
+
+/* Transport-cc feedback, packet by packet.
+ * https://datatracker.ietf.org/doc/html/draft-holmer-rmcat-transport-wide-cc-extensions-01#section-3.1 */
+enum {
+    MAX_STATUSES = 4096, /* packets in one feedback: as many as are remembered, and bounds the work */
+    NOT_RECEIVED = INT32_MIN,
+};
+
+struct transport_report {
+    uint32_t base;      /* transport sequence number of the first packet told */
+    uint32_t reference; /* 24 bits, units of 64 ms: the time from which the first delta counts */
+    const uint8_t *chunk, *delta, *end; /* the next ones, and the end of both */
+    int left;           /* packets not told yet */
+    int symbol, run;    /* of a run length chunk, and what is left of it */
+    uint32_t vector;    /* symbols of a vector chunk, the next one in the highest bits */
+    int bits, in_vector; /* of a symbol, and symbols left */
+};
+
+void rtcp_open_transport_report(const struct rtcp_packet *packet, struct transport_report *report);
+
+/* The next packet's arrival from the one before, in units of 250 us, or NOT_RECEIVED; false at the end. */
+bool rtcp_next_delta(struct transport_report *report, int *delta);
 int rtcp_read_nack(const struct rtcp_packet *packet, uint16_t *sequences); /* returns how many, up to MAX_NACKED */
 bool rtcp_is_remb(const struct rtcp_packet *packet);
 int64_t rtcp_read_remb(const struct rtcp_packet *packet); /* bit/s */

@@ -9,6 +9,7 @@ struct session *session_make(int64_t name, struct shared *shared)
     session->name = name;
     session->shared = shared;
     session->feedback.highest = session->feedback.next = -1;
+    delivery_init(&session->sent_packets);
     session->ids = (struct extension_ids){-1, -1, -1, -1};
     return session;
 }
@@ -31,6 +32,7 @@ void session_free(struct session *session)
     list_free(&session->ups);
     list_free(&session->downs);
     free(session->feedback.arrivals);
+    delivery_free(&session->sent_packets);
     free(session);
 }
 

@@ -5,6 +5,7 @@
 #ifndef PALABRE_SESSION_H
 #define PALABRE_SESSION_H
 
+#include "delivery.h"
 #include "feedback.h"
 #include "receiver.h"
 #include "shared.h"
@@ -51,6 +52,7 @@ struct session {
     struct table by_ssrc;   /* down tracks by media SSRC */
     struct table sent;      /* SSRC of a removed down track -> its next extended sequence number */
     struct feedback feedback;
+    struct delivery sent_packets;
     double feedback_at, report_at;
     int64_t bandwidth; /* bit/s by REMB, 0: unknown */
     struct extension_ids ids;

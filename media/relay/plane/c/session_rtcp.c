@@ -79,6 +79,8 @@ static void take_packet(struct session *session, const struct rtcp_packet *packe
     case RTCP_RTPFB:
         if (packet->count == RTCP_NACK)
             take_nack(session, packet, now);
+        else if (packet->count == RTCP_TRANSPORT_CC)
+            delivery_hear(&session->sent_packets, packet);
         break;
     default: break;
     }

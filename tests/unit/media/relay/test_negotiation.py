@@ -97,7 +97,11 @@ def test_one_connection_receives_and_sends() -> None:
     assert reply["3"].retransmissions == {1111: 2222}
     assert reply["0"].ssrcs == (33,)
     assert made.downs["3"].codec.name == "VP8"
-    assert {extension.uri for extension in made.downs["3"].extensions} == {uris.ABS_SEND_TIME, uris.VIDEO_ORIENTATION}
+    assert {extension.uri for extension in made.downs["3"].extensions} == {
+        uris.TRANSPORT_CC,
+        uris.ABS_SEND_TIME,
+        uris.VIDEO_ORIENTATION,
+    }
 
 
 def test_every_video_section_has_the_same_extensions_or_chromium_drops_the_rid() -> None:

@@ -13,7 +13,7 @@ from media.relay.measures import Meter
 from media.relay.negotiation import AgreedUp
 from media.relay.plane.api import Codec, DownStats, LayerStats
 from media.relay.quality import rate, update
-from media.relay.subscriptions import OFF, LayerCap, Subscription, Wish, layer_to_send, wanted_quality
+from media.relay.subscriptions import OFF, Subscription, Wish, layer_to_send, wanted_quality
 from tests.unit.media.relay.test_tracks import announced
 
 LAYERS = [
@@ -61,55 +61,18 @@ def test_a_setting_of_quality_off_is_off() -> None:
 
 def test_a_muted_track_a_disabled_one_and_a_poor_line_get_less() -> None:
     video = subscription()
-    assert layer_to_send(video, models.HIGH) == 2
-    assert layer_to_send(video, models.LOW) == 0
+    assert layer_to_send(video) == 2
+    video.limit = 0
+    assert layer_to_send(video) == 0
     video.wish = Wish(disabled=True)
-    assert layer_to_send(video, models.HIGH) == OFF
+    assert layer_to_send(video) == OFF
     video.wish = Wish()
     video.track.info.muted = True
-    assert layer_to_send(video, models.HIGH) == OFF
+    assert layer_to_send(video) == OFF
 
 
 def test_sound_has_one_layer_whatever_the_line() -> None:
-    assert layer_to_send(Subscription(1, announced(video=False), 1, 0), models.LOW) == 0
-
-
-def test_lasting_loss_lowers_the_cap_and_a_burst_does_not() -> None:
-    cap = LayerCap()
-    assert [cap.look(0.2, 1_000_000, 500_000, float(t)) for t in (1, 2)] == [models.HIGH] * 2
-    assert cap.look(0.0, 1_000_000, 500_000, 3.0) == models.HIGH
-    assert [cap.look(0.2, 1_000_000, 500_000, float(t)) for t in (4, 5, 6)] == [models.HIGH, models.HIGH, models.MEDIUM]
-
-
-def test_a_low_estimate_without_loss_changes_nothing() -> None:
-    cap = LayerCap()
-    assert {cap.look(0.0, 1_000_000, 100_000, float(t)) for t in range(60)} == {models.HIGH}
-
-
-def test_loss_on_a_line_with_room_to_spare_is_not_congestion() -> None:
-    cap = LayerCap()
-    assert {cap.look(0.2, 500_000, 5_000_000, float(t)) for t in range(60)} == {models.HIGH}
-
-
-def test_after_a_quiet_while_it_tries_upwards_and_waits_longer_after_a_failure() -> None:
-    cap, now = LayerCap(), 0.0
-
-    def seconds(loss: float, count: int) -> list[int]:
-        nonlocal now
-        seen = []
-        for _ in range(count):
-            now += 1
-            seen.append(cap.look(loss, 1_000_000, 0, now))
-        return seen
-
-    seconds(0.3, 3)
-    assert cap.cap == models.MEDIUM
-    assert seconds(0.0, 9)[-1] == models.MEDIUM
-    assert seconds(0.0, 1) == [models.HIGH]
-    seconds(0.3, 3)
-    assert cap.cap == models.MEDIUM
-    assert seconds(0.0, 15)[-1] == models.MEDIUM
-    assert seconds(0.0, 5)[-1] == models.HIGH
+    assert layer_to_send(Subscription(1, announced(video=False), 1, 0, limit=OFF)) == 0
 
 
 def test_dynacast_asks_for_more_at_once_and_for_less_after_a_pause() -> None:

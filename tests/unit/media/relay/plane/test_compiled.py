@@ -18,7 +18,13 @@ from pylibsrtp import Error
 
 from media.relay.plane import rtcp
 from media.relay.plane.api import Codec, DownTrackSpec, Extension, UpTrackSpec
-from media.relay.plane.extensions import ABS_CAPTURE_TIME, ABS_SEND_TIME, AUDIO_LEVEL, DEPENDENCY_DESCRIPTOR
+from media.relay.plane.extensions import (
+    ABS_CAPTURE_TIME,
+    ABS_SEND_TIME,
+    AUDIO_LEVEL,
+    DEPENDENCY_DESCRIPTOR,
+    TRANSPORT_CC,
+)
 from media.relay.plane.rtp import pack_packet
 from tests.support.plane import (
     H264,
@@ -46,6 +52,8 @@ DOWN = (
     (Extension(9, ABS_SEND_TIME), Extension(10, AUDIO_LEVEL)),
     (Extension(3, ABS_SEND_TIME), Extension(20, DEPENDENCY_DESCRIPTOR), Extension(5, ABS_CAPTURE_TIME)),
     (Extension(20, DEPENDENCY_DESCRIPTOR),),
+    (Extension(9, ABS_SEND_TIME), Extension(11, TRANSPORT_CC), Extension(20, DEPENDENCY_DESCRIPTOR)),
+    (Extension(11, TRANSPORT_CC),),
     (),
 )
 # The first bytes of payloads that mean something: descriptors with and without what they may hold, parameter sets
@@ -91,6 +99,7 @@ class Chaos:
         self.numbers: dict[int, int] = {}
         self.past: list[tuple[int, bytes]] = []
         self.taps: list[tuple[int, Tap]] = []
+        self.delivered = 0
         self.told: list[Tap] = []  # also those that read no more
         for track in range(1, 7):
             self.publish(track)
@@ -185,16 +194,28 @@ class Chaos:
             rtcp.pack_fir(1, ssrc, 3),
             rtcp.pack_remb(1, rng.getrandbits(rng.randint(1, 40)), [ssrc]),
             rtcp.pack_bye([ssrc]),
+            self.transport_feedback(),
         )
         packet = b"".join(rng.sample(made, rng.randint(1, 3)))
         if rng.random() < 0.1:
             packet = packet[:8] + rng.randbytes(len(packet) - 8)
         self.house.peers[rng.randint(1, 5)].send_rtcp(packet, self.now)
 
+    def transport_feedback(self) -> bytes:
+        """Of every form, mostly whole: status chunks at random, and the deltas they call for."""
+        rng = self.random
+        chunks = [rng.choice([rng.randrange(1, 9), 0x2000 | rng.randrange(1, 9)]) for _ in range(rng.randint(1, 4))]
+        chunks += [0x8000 | rng.getrandbits(15) & rng.choice([0x3FFF, 0x5555]) for _ in range(rng.randint(0, 2))]
+        told = rng.randint(1, 60)
+        body = rng.choice([rng.randrange(60), rng.randrange(60), 65_500]).to_bytes(2, "big") + told.to_bytes(2, "big")
+        body += rng.choice([5, 6, 0xFFFFFF]).to_bytes(3, "big") + b"\1"
+        body += b"".join(chunk.to_bytes(2, "big") for chunk in chunks) + rng.randbytes(rng.choice([40, 40, 3]))
+        return rtcp.pack_transport_feedback(1, 1, body)
+
     def order(self) -> None:
         rng = self.random
         down, track = rng.randint(1, 12), rng.randint(1, 6)
-        choice = rng.randrange(12)
+        choice = rng.randrange(13)
         try:
             if choice <= 2:
                 self.plane.set_layer(down, rng.randint(-1, 2))
@@ -215,6 +236,8 @@ class Chaos:
                 self.plane.add_tap(track, tap, rng.randint(0, 2))
                 self.taps.append((track, tap))
                 self.told.append(tap)
+            elif choice == 11:
+                self.plane.pad(down, rng.randint(0, 3000), self.now)
             elif self.taps:
                 self.plane.remove_tap(*self.taps.pop())
         except KeyError:
@@ -224,6 +247,7 @@ class Chaos:
 
     def look(self) -> None:
         self.plane.up_stats(), self.plane.down_stats(), self.plane.drops(), self.plane.audio_levels()
+        self.delivered += sum(delivery.packets for delivery in self.plane.deliveries())
         for session in range(1, 6):
             self.plane.remote_bandwidth(session)
         for track in self.codecs:
@@ -234,7 +258,7 @@ class Chaos:
             self.now += self.random.choice([0.001, 0.001, 0.004, 0.02, 0.02, 0.3])
             for _ in range(self.random.randint(1, 12)):
                 self.send()
-            for what, chance in ((self.control, 0.3), (self.order, 0.2)):
+            for what, chance in ((self.control, 0.6), (self.order, 0.2)):
                 if self.random.random() < chance:
                     what()
             if step % 3 == 0:
@@ -256,7 +280,7 @@ def test_whatever_happens_both_planes_do_the_same(seed):
 
 def test_chaos_reaches_what_it_is_for():
     """Otherwise the comparison above would compare nothing."""
-    sent = retransmitted = told = 0
+    sent = retransmitted = told = delivered = 0
     drops: set[str] = set()
     for seed in range(8):
         chaos = Chaos(seed)
@@ -265,10 +289,12 @@ def test_chaos_reaches_what_it_is_for():
         sent += sum(down.packets for down in stats)
         retransmitted += sum(down.retransmitted for down in stats)
         told += sum(len(tap.packets) for tap in chaos.told)
+        delivered += chaos.delivered
         drops |= dict(chaos.plane.drops()).keys()
     assert sent > 500
     assert retransmitted > 20
     assert told > 100
+    assert delivered > 20
     assert drops >= {"probe", "srtp_replay", "duplicate_or_too_late", "unknown_ssrc"}
 
 

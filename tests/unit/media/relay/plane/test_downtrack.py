@@ -36,13 +36,14 @@ class Stream:
         self.sent: list[bytes] = []
         self.reports: list[bytes] = []
         spec = down_of(1, 5, codec=codec)
-        plan = Plan((), (Extension(9, ABS_SEND_TIME),), codec.name)
+        plan = Plan((), (Extension(9, ABS_SEND_TIME),), codec)
         plan.prepare({}, b"now")
         self.down = DownTrack(
             spec,
             plan,
             self.sent.append,
             self.reports.append,
+            lambda octets, now: b"\0\0",
             next_sequence=next_sequence,
             next_rtx_sequence=next_sequence,
         )

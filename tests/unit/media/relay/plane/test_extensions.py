@@ -14,7 +14,7 @@ from media.relay.plane.extensions import (
     absolute_send_time,
 )
 from media.relay.plane.rtp import parse_extensions
-from tests.support.plane import House, down_of, video_up
+from tests.support.plane import OPUS, VP8, VP8_WITHOUT_RTX, House, down_of, video_up
 
 UP = (
     Extension(1, MID),
@@ -26,6 +26,7 @@ UP = (
 )
 EVERYTHING = {1: b"0", 2: b"\x00\x01", 3: b"\x80", 4: b"\x01", 5: bytes(20), 6: b"old"}
 NOW = b"now"
+AV1 = VP8._replace(name="AV1")
 
 
 def elements_of(block: bytes) -> dict[int, bytes]:
@@ -44,42 +45,47 @@ def test_elements_travel_under_the_subscribers_ids_and_hop_elements_stay():
         Extension(13, MID),
         Extension(14, TRANSPORT_CC),
     )
-    assert block(Plan(UP, down, "OPUS"), EVERYTHING) == {11: b"\x80", 12: b"\x01"}
+    assert block(Plan(UP, down, OPUS), EVERYTHING) == {11: b"\x80", 12: b"\x01", 14: bytes(2)}
 
 
 def test_send_time_is_ours():
-    plan = Plan(UP, (Extension(9, ABS_SEND_TIME), Extension(10, AUDIO_LEVEL)), "OPUS")
+    plan = Plan(UP, (Extension(9, ABS_SEND_TIME), Extension(10, AUDIO_LEVEL)), OPUS)
     assert block(plan, {6: b"old"}) == {9: NOW}
     assert block(plan, {3: b"\x80", 6: b"old"}) == {9: NOW, 10: b"\x80"}
 
 
 def test_a_long_dependency_descriptor_travels_for_av1_and_stays_for_vp8():
     down = (Extension(9, ABS_SEND_TIME), Extension(10, DEPENDENCY_DESCRIPTOR))
-    av1 = Plan(UP, down, "AV1")
+    av1 = Plan(UP, down, AV1)
     av1.prepare(EVERYTHING, NOW)
     assert av1.current[:2] == b"\x10\x00"
     assert elements_of(av1.current) == {9: NOW, 10: bytes(20)}
-    assert block(Plan(UP, down, "VP8"), EVERYTHING) == {9: NOW}
+    assert block(Plan(UP, down, VP8), EVERYTHING) == {9: NOW}
 
 
 @pytest.mark.parametrize("descriptor", [b"", bytes(4), bytes(20)])
 def test_a_retransmission_gets_the_time_it_is_sent(descriptor):
-    plan = Plan(UP, (Extension(9, ABS_SEND_TIME), Extension(10, DEPENDENCY_DESCRIPTOR)), "AV1")
+    plan = Plan(UP, (Extension(9, ABS_SEND_TIME), Extension(10, DEPENDENCY_DESCRIPTOR)), AV1)
     plan.prepare({5: descriptor} if descriptor else {}, NOW)
-    refreshed = elements_of(plan.refresh_send_time(plan.current, b"new"))
+    refreshed = elements_of(plan.stamp(plan.current, b"new"))
     assert refreshed == elements_of(plan.current) | {9: b"new"}
 
 
+def test_a_number_takes_the_place_of_the_send_time_except_where_the_same_packet_is_sent_again():
+    down = (Extension(9, ABS_SEND_TIME), Extension(10, TRANSPORT_CC))
+    assert block(Plan(UP, down, VP8), EVERYTHING) == {10: bytes(2)}
+    assert block(Plan(UP, down, VP8_WITHOUT_RTX), EVERYTHING) == {9: NOW}
+
+
 def test_nothing_negotiated_is_no_block():
-    plan = Plan(UP, (), "VP8")
+    plan = Plan(UP, (), VP8)
     plan.prepare(EVERYTHING, NOW)
     assert plan.current == b""
-    assert plan.refresh_send_time(b"", b"new") == b""
 
 
 def test_plans_that_do_the_same_have_the_same_key():
     down = (Extension(9, ABS_SEND_TIME), Extension(10, AUDIO_LEVEL))
-    assert Plan(UP, down, "OPUS").key == Plan(UP, (*down, Extension(12, MID)), "OPUS").key
+    assert Plan(UP, down, OPUS).key == Plan(UP, (*down, Extension(12, MID)), OPUS).key
 
 
 def test_send_time_is_a_fixed_point_clock_that_wraps():

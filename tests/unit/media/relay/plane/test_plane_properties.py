@@ -11,11 +11,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from media.relay.plane import rtcp
-from tests.support.plane import VP8, VP8_WITHOUT_RTX, House, Received, Vp8Source, down_of, read, rtx_of, video_up
+from media.relay.plane.api import Extension
+from media.relay.plane.extensions import TRANSPORT_CC
+from media.relay.plane.twcc import TransportFeedback
+from tests.support.plane import (
+    DOWN_EXTENSIONS,
+    VP8,
+    VP8_WITHOUT_RTX,
+    House,
+    Received,
+    Vp8Source,
+    down_of,
+    read,
+    rtx_of,
+    video_up,
+)
 
 FRAME_TIME = 1 / 30
 TICK = 0.05
 LATENCY = 0.01
+NUMBER_ID = 11  # of transport-cc towards the subscriber
 DESCRIPTOR = 5  # bytes of VP8 payload descriptor, as `Vp8Source` writes them
 
 
@@ -49,7 +64,10 @@ class Call:
         self.publisher, self.subscriber = self.house.peer(1), self.house.peer(2, "AES128_CM_SHA1_80")
         codec = VP8 if self.rtx else VP8_WITHOUT_RTX
         self.plane.add_up_track(1, video_up(rids=self.rids, codec=codec))
-        self.plane.add_down_track(2, down_of(1, 5, codec=VP8))
+        # Half of the subscribers speak transport-cc, and their feedback is heard.
+        extensions = (*DOWN_EXTENSIONS, Extension(NUMBER_ID, TRANSPORT_CC)) if self.seed & 1 else DOWN_EXTENSIONS
+        self.plane.add_down_track(2, down_of(1, 5, codec=VP8, extensions=extensions))
+        self.feedback, self.heard = TransportFeedback(), 0
         transport = [0]
         self.sources = [
             Vp8Source(
@@ -96,6 +114,17 @@ class Call:
                 if self.random.random() >= self.network.padding_loss:
                     self.send(packet)
 
+    def feed_back(self) -> None:
+        """The subscriber tells what it got; a tenth is told as lost."""
+        received = self.subscriber.received
+        for packet in received[self.heard :]:
+            if NUMBER_ID in packet.elements and self.random.random() < 0.9:
+                self.feedback.add(packet.elements[NUMBER_ID], self.now)
+        self.heard = len(received)
+        for report in self.feedback.build(1, 0x100A):
+            self.subscriber.send_rtcp(report, self.now)
+        self.plane.deliveries()
+
     def answer(self) -> None:
         for message in self.publisher.messages():
             if isinstance(message, rtcp.KeyFrameRequest):
@@ -123,6 +152,9 @@ class Call:
                 self.plane.receive(1, heapq.heappop(self.queue)[2], self.now)
             elif tick_at <= self.now:
                 self.plane.tick(self.now)
+                self.feed_back()
+                if self.random.random() < 0.2:
+                    self.plane.pad(5, self.random.randint(0, 5000), self.now)
                 tick_at += TICK
             else:
                 if not silent:
@@ -134,6 +166,8 @@ class Call:
         """What the subscriber got on the media SSRC, with extended sequence numbers, in the order of arrival."""
         highest, stream = 0, []
         for packet in self.subscriber.received:
+            if packet.payload_type == VP8.rtx_payload_type:
+                continue
             assert packet.ssrc == 0x100A
             extended = highest + ((packet.sequence - highest + 0x8000) & 0xFFFF) - 0x8000
             highest = max(highest, extended)
