@@ -18,7 +18,7 @@ from media.relay.tracks import quality_of_layer
 
 SILENT = 5.0  # seconds without feedback while video flows, after which receiver reports have to do
 LOOK = 1.0  # seconds between looks, as the relay's
-FADING = 0.8  # of the rate a second before, when a layer sends less: it may soon send as much again
+SMOOTHING = 0.3  # of what a layer sends more or less than a second before: one key frame moves nobody
 
 _NO_DELIVERIES: Sequence[Delivery] = ()
 
@@ -29,7 +29,7 @@ class Lines:
     def __init__(self, members: Mapping[str, Connection], plane: RtpPlane) -> None:
         self._members = members
         self._plane = plane
-        self._rates: dict[tuple[int, int], int] = {}  # (track, layer) → bit/s, fading
+        self._rates: dict[tuple[int, int], int] = {}  # (track, layer) → bit/s, smoothed
         self.speaking: frozenset[str] = frozenset()  # participant sids
 
     def tick(self, deliveries: Mapping[int, Sequence[Delivery]], now: float) -> list[Subscription]:
@@ -53,9 +53,7 @@ class Lines:
 
     def look(self, measures: Measures, now: float) -> None:
         """Once a second."""
-        self._rates = {
-            key: max(rate, int(self._rates.get(key, 0) * FADING)) for key, rate in measures.layer_rate.items()
-        }
+        self._rates = {key: self._smooth(key, rate) for key, rate in measures.layer_rate.items()}
         for connection in self._members.values():
             if connection.subscriber.closed:
                 continue
@@ -67,6 +65,11 @@ class Lines:
                 sent = sum(measures.down_rate.get(subscription.down, 0) for subscription in videos)
                 bandwidth = self._plane.remote_bandwidth(connection.subscriber.transport.session)
                 estimator.report(loss, sent, bandwidth, LOOK, now)
+
+    def _smooth(self, key: tuple[int, int], rate: int) -> int:
+        """A layer that stops costs as much as before when it is there again."""
+        before = self._rates.get(key, 0)
+        return before + int((rate - before) * SMOOTHING) if before and rate else before or rate
 
     def _demands(self, connection: Connection) -> tuple[Demand, ...]:
         return tuple(
