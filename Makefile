@@ -11,7 +11,7 @@ HOST := tests/e2e/element_call/host
 CLIENT_SOURCES := $(shell find web/client -path web/client/node_modules -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane bench-relay sanitize-plane fuzz-plane e2e-element-call
+.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane bench-relay bench-calls sanitize-plane fuzz-plane e2e-element-call
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -52,8 +52,11 @@ web: web/static/index.html ## build the call page
 bench-plane: setup ## CPU per packet of both packet paths, as ratios
 	@$(BIN)/python tests/bench/bench_plane.py
 
-bench-relay: setup ## CPU of a relay process per packet sent, beside the floor of SRTP and sendto in C
-	@$(BIN)/python tests/bench/bench_relay.py
+bench-calls: setup ## people in calls that a core carries: whole calls of 10 and 100 people
+	@$(BIN)/python tests/bench/bench_calls.py $(ARGS)
+
+bench-relay: setup .janus ## CPU of a relay process per packet sent, beside Janus and the floor (ARGS="--subscribers 20 --profiles gcm" for a row)
+	@$(BIN)/python tests/bench/bench_relay.py $(ARGS)
 
 SANITIZED := .cache/sanitize
 SANITIZE = cc -std=gnu11 -D_GNU_SOURCE -g -O1 -ffp-contract=off -fno-omit-frame-pointer -shared -fPIC \
@@ -111,6 +114,10 @@ setup: .venv/.ready
 .PHONY: .chromium
 .chromium:
 	@command -v chromium >/dev/null || { echo "── Chromium"; scripts/apt-install chromium fonts-dejavu-core; }
+
+.PHONY: .janus
+.janus:
+	@command -v janus >/dev/null || scripts/apt-install janus || echo "── no Janus here: ours is measured without it"
 
 %/node_modules/.ready: %/package-lock.json
 	@echo "── npm packages of $*"

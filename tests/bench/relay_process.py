@@ -3,61 +3,73 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from multiprocessing.connection import Connection
 from typing import Any
 
 from media.relay.plane import PythonPlane
+from media.relay.plane.api import Extension
 from media.relay.plane.compiled import CompiledPlane
-from tests.support.plane import Peer, down_of, video_up
+from media.relay.plane.extensions import TRANSPORT_CC
+from tests.bench.ends import bound
+from tests.support.plane import DOWN_EXTENSIONS, Peer, down_of, video_up
 
-PROFILE = "AEAD_AES_128_GCM"
-BUFFER = 4 << 20  # bytes, as the relay's own socket
 BATCH = 64  # datagrams per wake-up of the loop, as the relay's
+NUMBERS = Extension(11, TRANSPORT_CC)
 
 
-def bound() -> socket.socket:
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(("127.0.0.1", 0))
-    return udp
-
-
-def relay(path: str, subscribers: int, control: Connection) -> None:
+def relay(path: str, profile: str, control: Connection) -> None:
     """`path`: thread (compiled, with the socket), loop (compiled, called by the event loop) or python."""
-    asyncio.run(RelayProcess(path, subscribers, control).run())
+    asyncio.run(RelayProcess(path, profile, control).run())
 
 
 class RelayProcess:
-    """Publisher 0, and subscribers from 1 on, whose sockets nobody reads."""
+    """Session 0 publishes, those from 1 on subscribe."""
 
-    def __init__(self, path: str, subscribers: int, control: Connection) -> None:
-        self.path, self.control = path, control
-        self.numbers = range(1, subscribers + 1)
-        self.udp, self.sinks = bound(), [bound() for _ in self.numbers]
-        self.udp.setblocking(False)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            self.udp.setsockopt(socket.SOL_SOCKET, option, BUFFER)
-        self.addresses = [("", 0), *(sink.getsockname() for sink in self.sinks)]
+    def __init__(self, path: str, profile: str, control: Connection) -> None:
+        self.path, self.profile, self.control = path, profile, control
+        self.udp = bound()
+        self.sessions: dict[Any, int] = {}
+        self.addresses: list[Any] = []
         self.plane: Any = PythonPlane(self.send) if path == "python" else CompiledPlane(self.send)
-        Peer(self.plane, 0, PROFILE).connect()
-        self.plane.add_up_track(0, video_up())
-        for number in self.numbers:
-            Peer(self.plane, number, PROFILE).connect()
-            self.plane.add_down_track(number, down_of(1, number))
+        self.orders: asyncio.Queue[Any] = asyncio.Queue()
 
     def send(self, session: int, datagram: bytes) -> None:
-        if session:
-            self.udp.sendto(datagram, self.addresses[session])
+        self.udp.sendto(datagram, self.addresses[session])
 
     def readable(self) -> None:
         now = time.monotonic()
         for _ in range(BATCH):
             try:
-                datagram = self.udp.recv(2048)
+                datagram, address = self.udp.recvfrom(2048)
             except BlockingIOError:
                 return
-            self.plane.receive(0, datagram, now)
+            self.plane.receive(self.sessions[address], datagram, now)
+
+    def connect(self, addresses: list[Any]) -> None:
+        """The publisher's and the subscribers'."""
+        self.addresses = addresses
+        self.sessions = {address: session for session, address in enumerate(addresses)}
+        for session, address in enumerate(addresses):
+            Peer(self.plane, session, self.profile).connect()
+            if self.path == "thread":
+                self.plane.accept(address, session)
+                self.plane.send_to(session, address)
+        self.plane.add_up_track(0, video_up())
+        for number in self.numbers:
+            self.plane.add_down_track(number, down_of(1, number, extensions=(*DOWN_EXTENSIONS, NUMBERS)))
+
+    @property
+    def numbers(self) -> range:
+        return range(1, len(self.addresses))
+
+    def ordered(self) -> None:
+        """Who gives orders is gone without a word when it failed."""
+        try:
+            self.orders.put_nowait(self.control.recv())
+        except (EOFError, ConnectionError):
+            asyncio.get_running_loop().remove_reader(self.control.fileno())
+            self.orders.put_nowait(None)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -65,12 +77,15 @@ class RelayProcess:
             loop.add_reader(self.plane.open(self.udp.fileno(), lambda *_: None), self.plane.hand_over)
         else:
             loop.add_reader(self.udp.fileno(), self.readable)
-        orders: asyncio.Queue[Any] = asyncio.Queue()
-        loop.add_reader(self.control.fileno(), lambda: orders.put_nowait(self.control.recv()))
+        loop.add_reader(self.control.fileno(), self.ordered)
         self.control.send(self.udp.getsockname())
+        if (addresses := await self.orders.get()) is None:
+            return
+        self.connect(addresses)
         ticking = asyncio.create_task(self.tick())
-        while (order := await orders.get()) != "stop":
-            self.obey(order)
+        while (layer := await self.orders.get()) is not None:
+            for number in self.numbers:
+                self.plane.set_layer(number, layer)
         ticking.cancel()
         if self.path == "thread":
             self.plane.close()
@@ -79,17 +94,3 @@ class RelayProcess:
         while True:
             self.plane.tick(time.monotonic())
             await asyncio.sleep(0.05)
-
-    def obey(self, order: Any) -> None:
-        """`count`, a layer for everybody, or the publisher's address."""
-        if order == "count":
-            sent = sum(down.packets for down in self.plane.down_stats())
-            failed = dict(self.plane.drops()).get("udp_send", 0)
-            self.control.send((time.process_time(), sent - failed))
-        elif isinstance(order, int):
-            for number in self.numbers:
-                self.plane.set_layer(number, order)
-        elif self.path == "thread":
-            self.plane.accept(order, 0)
-            for number in self.numbers:
-                self.plane.send_to(number, self.addresses[number])

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 from pylibsrtp import Policy, Session
+from pylibsrtp._binding import ffi
 
 from media.relay.plane import PythonPlane, rtcp
 from media.relay.plane.api import Codec, DownTrackSpec, Extension, RtpPlane, UpTrackSpec
@@ -98,6 +99,11 @@ class Peer:
         self._receive = context(self.their_key, Policy.SSRC_ANY_INBOUND)
         self.raw: list[bytes] = []
         self._seen: set[bytes] = set()
+
+    @property
+    def context(self) -> int:
+        """Where libsrtp's context for what it sends is, for benches in C; lives as long as this."""
+        return int(ffi.cast("uintptr_t", self._send._srtp[0]))
 
     def connect(self) -> None:
         """The plane learns the session and its keys."""
