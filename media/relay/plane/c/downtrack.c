@@ -17,11 +17,6 @@ struct downtrack *downtrack_make(const struct down_spec *spec, struct session *p
     down->next = session_first_sequence(peer, spec->ssrc);
     down->rtx_sequence = session_first_sequence(peer, spec->rtx_ssrc);
     down->period = 1;
-    if (spec->codec.nack) {
-        down->cache = must_make(CACHE_SIZE, sizeof *down->cache);
-        for (int i = 0; i < CACHE_SIZE; i++)
-            down->cache[i].number = -1;
-    }
     return down;
 }
 
@@ -32,6 +27,7 @@ void downtrack_free(struct downtrack *down)
         chunk_release(down->cache[i].block);
     }
     free(down->cache);
+    free(down->holes);
     layer_release(down->sent_layer);
     free(down);
 }
@@ -133,7 +129,7 @@ void downtrack_forward(struct downtrack *down, const struct media *media, double
     put(at, media->packet->bytes + media->start, (size_t)payload);
     if (down->shifted && media->picture >= 0)
         shift(down, media, middle, middle_length);
-    if (down->cache != NULL)
+    if (down->spec.codec.nack)
         downtrack_keep(down, outgoing, packet, block, media, middle, middle_length);
     down->packets++;
     down->octets += payload;
@@ -151,7 +147,7 @@ static void fill(struct downtrack *down, int64_t sequence)
     rtp_write_header(packet, RTP_VERSION | RTP_PADDING, down->spec.codec.payload_type, (uint32_t)outgoing,
                      (uint32_t)(down->last.timestamp + down->timestamp_shift), down->spec.ssrc);
     packet[RTP_HEADER_SIZE] = 1;
-    if (down->cache != NULL) {
+    if (down->spec.codec.nack) {
         struct media padding = {.packet = chunk_of(ONE_BYTE_OF_PADDING, 1), .end = 1};
         downtrack_keep(down, outgoing, packet, NULL, &padding, NULL, 0);
         chunk_release(padding.packet);

@@ -60,9 +60,9 @@ struct downtrack {
     int64_t next, rtx_sequence; /* outgoing numbers after the newest ones */
     int64_t timestamp_shift, picture_shift, base_shift;
     bool shifted; /* payloads have to be rewritten */
-    struct hole holes[MAX_HOLES + 1];
+    struct hole *holes; /* NULL: none so far */
     int hole_count;
-    struct sent *cache; /* NULL: what is lost is not asked for */
+    struct sent *cache; /* NULL: nothing was sent, or what is lost is not asked for */
     int resent; /* packets since the last tick */
     uint32_t period; /* number of that tick */
     uint32_t report_middle;
@@ -104,7 +104,7 @@ int64_t downtrack_place(struct downtrack *down, const struct media *media);
 int64_t downtrack_late_place(const struct downtrack *down, int64_t sequence);
 void downtrack_swallow(struct downtrack *down, int64_t sequence);
 
-/* What was sent (resend.c): note it in the cache, if there is one. `media` tells its bytes. */
+/* What was sent (resend.c): note it in the cache. `media` tells its bytes. */
 void downtrack_keep(struct downtrack *down, int64_t number, const uint8_t *header, struct chunk *block,
                     const struct media *media, const uint8_t *middle, int middle_length);
 

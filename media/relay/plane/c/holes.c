@@ -16,6 +16,8 @@ int64_t downtrack_late_place(const struct downtrack *down, int64_t sequence)
 
 static void add_hole(struct downtrack *down, int index, struct hole hole)
 {
+    if (down->holes == NULL)
+        down->holes = must_make(MAX_HOLES + 1, sizeof *down->holes);
     struct hole *place = &down->holes[index];
     memmove(place + 1, place, (size_t)(down->hole_count - index) * sizeof hole);
     *place = hole;

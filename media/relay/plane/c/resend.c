@@ -3,9 +3,19 @@
 
 #include "session.h"
 
+/* With the first packet: in a call of many most cameras are not shown, and never will be. */
+static void open_cache(struct downtrack *down)
+{
+    down->cache = must_make(CACHE_SIZE, sizeof *down->cache);
+    for (int i = 0; i < CACHE_SIZE; i++)
+        down->cache[i].number = -1;
+}
+
 void downtrack_keep(struct downtrack *down, int64_t number, const uint8_t *header, struct chunk *block,
                     const struct media *media, const uint8_t *middle, int middle_length)
 {
+    if (down->cache == NULL)
+        open_cache(down);
     struct sent *sent = &down->cache[number & (CACHE_SIZE - 1)];
     chunk_release(sent->packet);
     chunk_release(sent->block);
