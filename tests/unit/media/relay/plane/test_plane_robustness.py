@@ -126,8 +126,10 @@ def test_an_estimate_that_names_255_ssrcs_and_a_reserved_feedback_symbol_are_har
     estimate = bytearray(rtcp.pack_remb(9, 1000, [1]))
     estimate[16] = 255
     symbols = rtcp.pack_transport_feedback(9, 1, b"\x00\x00\x00\x07\x00\x00\x00\x00" + b"\xff\xff" * 4)
-    call.subscriber.send_rtcp(bytes(estimate) + symbols)
+    call.subscriber.send_rtcp(bytes(estimate))
     assert call.plane.remote_bandwidth(2) == 1000
+    call.subscriber.send_rtcp(symbols)
+    assert dict(call.plane.drops()) == {"rtcp_malformed": 1}
     call.still_works()
 
 
