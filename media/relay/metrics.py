@@ -12,6 +12,9 @@ PARTICIPANTS = gauge("relay_participants", "Participants, whether their media ar
 JOINS = counter("relay_joins", "Connections accepted", ["mode"])  # dual, single, resume
 REFUSALS = counter("relay_refusals", "Connections refused before the upgrade, by HTTP status", ["status"])
 PEER_ERRORS = counter("relay_peer_errors", "What clients sent that breaks the protocol", ["what"])
+WEBHOOKS = counter(
+    "relay_webhooks", "Requests to webhooks by outcome", ["outcome"]
+)  # delivered, refused, failed, dropped
 
 # What the packet path and the ports drop is counted there; every running relay adds its own.
 DROPS: list[Callable[[], Mapping[str, int]]] = []

@@ -9,8 +9,9 @@ from livekit.protocol import rtc
 from media.relay.connection import Connection
 from media.relay.distribution import Distribution
 from media.relay.environment import Environment
+from media.relay.observers import RoomObserver, RoomView
 from media.relay.participant import Participant
-from media.relay.seams import RelayListener, TapSink
+from media.relay.seams import TapSink
 from media.relay.taps import TrackTap
 from media.relay.tracks import PublishedTrack
 
@@ -20,18 +21,18 @@ class Publications:
 
     def __init__(
         self,
-        room: str,
+        room: RoomView,
         members: Mapping[str, Connection],
         distribution: Distribution,
         show: Callable[[Participant], None],
-        listener: RelayListener,
+        observer: RoomObserver,
         environment: Environment,
     ) -> None:
         self._room = room
         self._members = members
         self._distribution = distribution
         self._show = show
-        self._listener = listener
+        self._observer = observer
         self._env = environment
 
     def announce_ready(self, connection: Connection) -> None:
@@ -42,7 +43,7 @@ class Publications:
         for track in [track for track in participant.tracks.values() if not track.announced]:
             track.announced = True
             self._show(participant)
-            self._listener.track_published(self._room, participant.identity, track.facts())
+            self._observer.track_published(self._room, participant, track)
             self._distribution.add_track(track)
 
     def end(self, connection: Connection, track: PublishedTrack) -> None:
@@ -55,7 +56,7 @@ class Publications:
         if track.announced:
             track.announced = False
             self._show(participant)
-            self._listener.track_unpublished(self._room, participant.identity, track.facts())
+            self._observer.track_unpublished(self._room, participant, track)
 
     def changed(self, connection: Connection, track: PublishedTrack) -> None:
         """Its info changed: muted, its size, its features."""
@@ -67,7 +68,7 @@ class Publications:
             tap.muted(track.info.muted, now)
         self._show(connection.participant)
         self._distribution.refresh(track)
-        self._listener.track_changed(self._room, connection.participant.identity, track.facts())
+        self._observer.track_changed(self._room, connection.participant, track)
 
     def mute(self, connection: Connection, track: PublishedTrack) -> None:
         """Somebody else mutes it: the client is told, and nothing passes here until the client unmutes."""

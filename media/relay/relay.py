@@ -16,6 +16,7 @@ from media.relay.datachannels import from_server
 from media.relay.environment import Environment
 from media.relay.measures import Meter
 from media.relay.metrics import DROPS, PARTICIPANTS, ROOMS
+from media.relay.observers import ForListener, Observers
 from media.relay.plane.api import Delivery, MediaLine
 from media.relay.plane.choice import make_plane
 from media.relay.quality import INTERVAL as QUALITY_INTERVAL
@@ -42,6 +43,8 @@ from media.relay.transport.dtls import DtlsCertificate
 from media.relay.transport.peer import PeerTransport, TransportObserver
 from media.relay.transport.ports import MediaPorts, PortSettings
 from media.relay.twirp import Twirp
+from media.relay.webhooks.delivery import Deliveries, Destination, Nowhere
+from media.relay.webhooks.events import WebhookEvents
 from palabre.base.clock import Clock
 from palabre.base.errors import CallerError
 from palabre.base.tasks import Supervisor
@@ -124,7 +127,18 @@ class Relay:
         self._meter = Meter()
         self._timer: asyncio.TimerHandle | None = None
         self._due: dict[str, float] = {}
-        self.registry = Rooms(self._environment, self._listener)
+        self._delivery = self._make_delivery()
+        self._webhooks = WebhookEvents(self._delivery, clock)
+        self.registry = self._make_registry()
+
+    def _make_registry(self) -> Rooms:
+        return Rooms(self._environment, Observers(ForListener(self._listener), self._webhooks))
+
+    def _make_delivery(self) -> Destination:
+        webhooks, key = self._settings.webhooks, self._settings.webhook_key
+        if not webhooks.urls:
+            return Nowhere()
+        return Deliveries(webhooks, key, self._settings.secrets[key], self._clock, self._tasks)
 
     def _make_transport(self, observer: TransportObserver) -> PeerTransport:
         return PeerTransport(self.ports, self._plane, self._certificate, observer, self._clock, self._tasks)
@@ -132,7 +146,8 @@ class Relay:
     def plug(self, *, admission: Admission, listener: RelayListener) -> None:
         """Who decides about joins, and who is told what happens. Before `start`."""
         self._admission = admission
-        self.registry = Rooms(self._environment, listener)
+        self._listener = listener
+        self.registry = self._make_registry()
 
     def mount(self, root: web.Application) -> None:
         """Add `/rtc…` and `/twirp…` to an application. `/` is left to others, who must answer it with 200."""
@@ -156,6 +171,7 @@ class Relay:
             self._timer.cancel()
             DROPS.remove(self._drops)
             self._timer = None
+        await self._delivery.close()
         await asyncio.sleep(0)  # let the goodbyes of the transports begin while there is a socket
         await self.ports.stop()
 

@@ -19,13 +19,14 @@ from media.relay.environment import Environment
 from media.relay.join import JoinRequest
 from media.relay.measures import Measures
 from media.relay.metrics import PEER_ERRORS
+from media.relay.observers import RoomObserver
 from media.relay.outbox import Outbox
 from media.relay.participant import Participant
 from media.relay.plane.api import Delivery
 from media.relay.presences import Presences
 from media.relay.publications import Publications
 from media.relay.rpc import PendingCalls
-from media.relay.seams import Grants, RelayListener, RoomFacts
+from media.relay.seams import Grants, RoomFacts
 from media.relay.sids import ROOM, new_sid
 from media.relay.signal import CloseCode
 from media.relay.speakers import Speakers, loudest
@@ -58,7 +59,7 @@ class Room:
     room is consistent again.
     """
 
-    def __init__(self, name: str, options: RoomOptions, listener: RelayListener, environment: Environment) -> None:
+    def __init__(self, name: str, options: RoomOptions, observer: RoomObserver, environment: Environment) -> None:
         self.name = name
         self.sid = new_sid(ROOM)
         self.options = options
@@ -69,8 +70,8 @@ class Room:
         self.presences = Presences(self._broadcast, environment.settings.limits)
         self.calls = PendingCalls()
         self.distribution = Distribution(self.members, environment)
-        self.publications = Publications(name, self.members, self.distribution, self.update, listener, environment)
-        self._listener = listener
+        self.publications = Publications(self, self.members, self.distribution, self.update, observer, environment)
+        self._observer = observer
         self._env = environment
         self._speakers = Speakers()
         self._empty_since = environment.clock.monotonic()
@@ -189,7 +190,9 @@ class Room:
         name = models.DisconnectReason.Name(reason)
         log.info("leave", room=loggable(self.name), who=loggable(participant.sid), reason=name)
         if was_active:
-            self._listener.participant_left(self.name, participant.facts(), name)
+            self._observer.participant_left(self, participant, name)
+        else:
+            self._observer.connection_aborted(self, participant)
 
     def signalling_lost(self, connection: Connection, outbox: Outbox) -> None:
         """A WebSocket broke without a leave request. Only those who were really there may come back to it."""
@@ -209,7 +212,7 @@ class Room:
         if connection.subscriber.connected and participant.state == models.ParticipantInfo.JOINED:
             participant.state = models.ParticipantInfo.ACTIVE
             self.update(participant)
-            self._listener.participant_joined(self.name, participant.facts())
+            self._observer.participant_joined(self, participant)
             self.distribution.welcome(connection)
         self.publications.announce_ready(connection)
 

@@ -12,11 +12,12 @@ from media.relay.connection import Connection
 from media.relay.environment import Environment
 from media.relay.join import JoinRequest
 from media.relay.metrics import JOINS
+from media.relay.observers import RoomObserver
 from media.relay.outbox import Outbox
 from media.relay.permissions import MAX_ROOM_NAME
 from media.relay.requests import Requests
 from media.relay.room import Room, RoomOptions
-from media.relay.seams import Grants, RelayListener
+from media.relay.seams import Grants
 from media.relay.signal import CloseCode
 from palabre.base.errors import CallerError
 from palabre.base.ids import loggable
@@ -29,9 +30,9 @@ NO_ROOM = "requested room does not exist"  # word for word: livekit-client and l
 class Rooms:
     """Owns every room by name, each with the handler of its requests. Used from the event loop."""
 
-    def __init__(self, environment: Environment, listener: RelayListener) -> None:
+    def __init__(self, environment: Environment, observer: RoomObserver) -> None:
         self._env = environment
-        self._listener = listener
+        self._observer = observer
         self._rooms: dict[str, tuple[Room, Requests]] = {}
         self.stopping = False  # nobody new
 
@@ -61,10 +62,10 @@ class Rooms:
             raise CallerError("bad_room", f"the room's name must have 1 to {MAX_ROOM_NAME} characters")
         if len(options.metadata.encode()) > self._env.settings.limits.metadata:
             raise CallerError("metadata_too_long", "the room's metadata are too long")
-        room = Room(name, options, self._listener, self._env)
+        room = Room(name, options, self._observer, self._env)
         self._rooms[name] = room, Requests(room, self._env)
         log.info("room started", room=loggable(name))
-        self._listener.room_started(room.facts())
+        self._observer.room_started(room)
         return room
 
     def default_options(self) -> RoomOptions:
@@ -118,11 +119,10 @@ class Rooms:
         """End a room; everybody in it is told `reason`."""
         if self._rooms.get(room.name, (None,))[0] is not room:
             return
-        facts = room.facts()
         room.close(reason)
         del self._rooms[room.name]
         log.info("room finished", room=loggable(room.name))
-        self._listener.room_finished(facts)
+        self._observer.room_finished(room)
 
     def expire(self, now: float) -> None:
         """End the rooms that have been empty for too long."""

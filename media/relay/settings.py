@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 
 class PacketPath(Enum):
@@ -35,6 +35,16 @@ class Turn(_Section):
             if not url.startswith(("turn:", "turns:", "stun:")):
                 raise ValueError(f"{url} is not a turn:, turns: or stun: URL")
         return urls
+
+
+class Webhooks(_Section):
+    """Who is told by HTTP what happens in rooms: docs/server-api.md."""
+
+    urls: tuple[AnyHttpUrl, ...] = Field(default=(), max_length=8, description="Every one is told everything")
+    api_key: str = Field(default="", description="Which of the API keys signs; needed where there are several")
+    queue: int = Field(default=200, ge=1, description="Events of one room that wait for one address; LiveKit's depth")
+    most_waiting: int = Field(default=10_000, ge=1, description="The same of all rooms; an event has about 1 kB")
+    longest: float = Field(default=300.0, gt=0, description="Seconds that an event is tried: a receiver's restart")
 
 
 class Rooms(_Section):
@@ -84,6 +94,7 @@ class RelaySettings(_Section):
     packet_path: PacketPath = Field(default=PacketPath.AUTO, description="auto, compiled or python: see performance.md")
     packet_threads: int = Field(default=1, ge=0, le=1, description="Of the compiled path; 0: packets wait for the loop")
     turn: Turn | None = None
+    webhooks: Webhooks = Webhooks()
     rooms: Rooms = Rooms()
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
@@ -97,6 +108,17 @@ class RelaySettings(_Section):
             if not name or not text:
                 raise ValueError("api_keys: neither a key's name nor its secret may be empty")
         return given
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if self.webhooks.urls and self.webhook_key not in self.api_keys:
+            raise ValueError("webhooks.api_key must name one of api_keys")
+        return self
+
+    @property
+    def webhook_key(self) -> str:
+        """Name of the API key that signs webhooks."""
+        return self.webhooks.api_key or (next(iter(self.api_keys)) if len(self.api_keys) == 1 else "")
 
     @property
     def secrets(self) -> dict[str, str]:

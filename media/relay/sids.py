@@ -18,6 +18,7 @@ VIDEO_TRACK = "TR_V"
 DATA_TRACK = "DTR_"
 NODE = "ND_"
 RPC = "RPC_"
+EVENT = "EV_"  # of a webhook
 
 
 def new_sid(prefix: str) -> str:

@@ -132,6 +132,7 @@ class OutboundHttp:
         headers: Mapping[str, str] | None = None,
         json_body: Any = None,
         form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         server_name: str | None = None,
         redirects: int = MAX_REDIRECTS,
         max_bytes: int | None = None,
@@ -140,9 +141,10 @@ class OutboundHttp:
     ) -> Answer:
         """Ask once and read the whole answer, whatever its status.
 
-        `server_name` is what the certificate must name and the Host header says where that is not the URL's host: a
-        Matrix server found through an SRV record. Redirects are followed for GET alone, never from https to http, and
-        without the headers once they lead to another origin; with `redirects` 0 the redirect itself is the answer.
+        `body` is sent as it is; `headers` say of which type. `server_name` is what the certificate must name and the
+        Host header says where that is not the URL's host: a Matrix server found through an SRV record. Redirects are
+        followed for GET alone, never from https to http, and without the headers once they lead to another origin;
+        with `redirects` 0 the redirect itself is the answer.
         `trusted`: somebody who runs the service gave this address, as those of the settings. `tls`: what the
         certificate is checked against instead of the machine's authorities; both end with the first redirect.
 
@@ -155,7 +157,7 @@ class OutboundHttp:
                     method,
                     _parse(url),
                     dict(headers or {}),
-                    {"json": json_body} if json_body is not None else {"data": form},
+                    {"json": json_body} if json_body is not None else {"data": form if body is None else body},
                     server_name,
                     redirects if method == "GET" else 0,
                     max_bytes or self._max_bytes,

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from media.relay.connection import Connection
 from media.relay.environment import Environment
 from media.relay.join import JoinRequest
+from media.relay.observers import ForListener
 from media.relay.outbox import Outbox
 from media.relay.plane.api import DownTrackSpec, UpTrackSpec
 from media.relay.requests import Requests
@@ -180,7 +181,7 @@ class World:
             candidates=lambda: ("candidate:1 1 udp 1 192.0.2.1 7882 typ host",),
             later=self._later,
         )
-        self.rooms = Rooms(self.environment, self.listener)
+        self.rooms = Rooms(self.environment, ForListener(self.listener))
         self.clients: list[FakeClient] = []
 
     def _later(self, seconds: float, call: Callable[[], None]) -> _Timer:
