@@ -76,6 +76,7 @@ class Artefacts:
         *,
         run_worker: RunWorker,
         written: Callable[[], None],  # posts were written down
+        settled: Callable[[], None] = lambda: None,  # nothing more will be made of a capture
     ) -> None:
         self._settings = settings
         self._database = database
@@ -91,6 +92,7 @@ class Artefacts:
         self._clock = clock
         self._run_worker = run_worker
         self._written = written
+        self._settled = settled
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -127,6 +129,7 @@ class Artefacts:
         if call.ended_at is not None and call.ended_at <= self._forgetting_border:
             await self._delete_tracks(capture)
         await self._captures.advance(capture.id, State.POSTED)
+        self._settled()
         log.info("artefacts posted", call=loggable(capture.call), kind=capture.kind.value)
 
     async def make_file(self, artefact: str) -> FilePost:
@@ -266,6 +269,7 @@ class Artefacts:
         await self._add_text(capture, "nothing", body)
         await self._delete_tracks(capture)
         await self._captures.advance(capture.id, State.POSTED)
+        self._settled()
         self._written()
 
     async def _fail(self, capture: Capture, code: str) -> None:
@@ -277,6 +281,7 @@ class Artefacts:
         body = wording.artefact_failed(record.meeting.language, capture.kind, code, reference, days)
         await self._add_text(capture, "failed", body)
         await self._captures.advance(capture.id, State.FAILED)
+        self._settled()
         self._written()
 
     async def _facts(self, capture: Capture) -> tuple[Record, Presence]:
@@ -284,7 +289,7 @@ class Artefacts:
         record = Record(
             await self._meetings.get(call.meeting),
             call,
-            await self._calls.attendances(call.id),
+            [one for one in await self._calls.attendances(call.id) if capture.concerns(one.person.key)],
             await self._consents.history(call.id),
             await self._removals.of_call(call.id),
         )

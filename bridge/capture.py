@@ -20,7 +20,7 @@ from bridge.asking import Latecomers, ask_content, asked_in, to_mention
 from bridge.audience import Audience
 from bridge.call_store import Call, CallStore
 from bridge.capture_files import CaptureFiles, Running
-from bridge.capture_store import Capture, CaptureStore, State
+from bridge.capture_store import Capture, CaptureStore, OneTrack, State
 from bridge.consent import ConsentGate, Event, counts_as_yes
 from bridge.consent_store import Answer, ConsentStore, Evidence, Kind
 from bridge.meetings import Meeting, MeetingStore
@@ -98,11 +98,13 @@ class Captures:
         how: str,
         proof: Evidence,
         ids: Mapping[Kind, str] | None = None,
+        only: OneTrack | None = None,
     ) -> None:
         """Start these kinds, unless they run. Everyone present is asked; `person` has thereby agreed, where
         `counts_as_yes` holds of `proof`, and is asked otherwise.
 
-        With `ids` the same request repeated after a crash starts nothing again. Raises `CallerError`: `no_call`,
+        With `ids` the same request repeated after a crash starts nothing again. `only`: nothing but that track is
+        captured, and nobody else is asked. Raises `CallerError`: `no_call`,
         `capture_not_stored`, and what opening the files raises.
         """
         call = await self._call_with_people(meeting)
@@ -111,7 +113,7 @@ class Captures:
             for kind in kinds:
                 capture_id = ids[kind] if ids else random_id()
                 if kind not in self._of(call) and not await self._store.exists(capture_id):
-                    opened.append(await self._open(call, person, kind, capture_id))
+                    opened.append(await self._open(call, person, kind, capture_id, only))
                     unused.push_async_callback(self._close_files, opened[-1])
             async with self._lock:
                 call = await self._call_with_people(meeting)  # they may all have left meanwhile
@@ -121,19 +123,17 @@ class Captures:
                 await self._show_consents(call)
         self._poster.wake()
 
-    async def stop(self, meeting: Meeting, kinds: Iterable[Kind]) -> bool:
-        """Stop these kinds. False if none of them runs."""
+    async def stop(self, meeting: Meeting, kinds: Iterable[Kind], *, only: str = "") -> bool:
+        """Stop these kinds, or of them only the capture with that id. False if none of them runs."""
         call = await self._calls.open_call(meeting.id)
         if call is None:
             return False
         async with self._turns[call.id], self._lock:
             running = self._of(call)
             chosen = [running[kind] for kind in kinds if kind in running]
+            chosen = [one for one in chosen if only in ("", one.capture.id)]
             for one in chosen:
-                await self._finish(meeting, one, interrupted=False)
-            if chosen:
-                self._show(meeting, call)
-                await self._show_consents(call)
+                await self._end(call, one, interrupted=False)
         self._poster.wake()
         return bool(chosen)
 
@@ -179,7 +179,7 @@ class Captures:
                     identities = await self._audience.identities_of(call, person)
                     running.files.withdrawn(person.key, identities, self._clock.wall())
             await self._show_consents(call, person)
-            return await self._answers(call.id, person)
+            return await self._gate.answers(call.id, person.key)
 
     def view(self, call: Call | None) -> dict[str, Any]:
         """What runs, as docs/http-api.md writes it."""
@@ -195,6 +195,8 @@ class Captures:
         await self._resume(call)
         async with self._lock:
             for kind, running in self._of(call).items():
+                if not running.capture.concerns(person.key):
+                    continue
                 answer = await self._gate.happen(call.id, person.key, kind, Event.ASK, "joined")
                 if answer is Answer.YES:
                     await self._reader.read_person(call, running, person)
@@ -208,7 +210,12 @@ class Captures:
                 await self._reader.read_track(call, running, person, identity, track)
 
     async def track_gone(self, call: Call, track_sid: str) -> None:
+        """A capture of that track alone ends with it."""
         self._gate.forget_track(call.id, track_sid)
+        async with self._lock:
+            for running in [one for one in self._of(call).values() if one.capture.track == track_sid]:
+                await self._end(call, running, interrupted=False)
+        self._poster.wake()
 
     async def call_ended(self, call: Call, at: float) -> None:
         """`at`: when the last one left; the room stays open a little longer for those who reload."""
@@ -233,7 +240,7 @@ class Captures:
             if call.ended_at is None and self._clock.wall() - call.alive_at <= OUTAGE_SECONDS:
                 self._running.setdefault(call.id, {})[capture.kind] = Running(capture, None)
                 continue
-            await self._end_consents(call.id, capture.kind)
+            await self._gate.end(call.id, capture.kind)
             await self._store.end(capture.id, call.alive_at, interrupted=True)
             log.warning("capture was interrupted", call=loggable(call.id), kind=capture.kind.value)
         self._ended()
@@ -252,20 +259,18 @@ class Captures:
         async with self._lock:
             for call_id, kinds in list(self._running.items()):
                 for running in [one for one in kinds.values() if one.capture.id == capture_id]:
-                    call = await self._calls.get(call_id)
-                    meeting = await self._meetings.get(call.meeting)
-                    await self._finish(meeting, running, interrupted=True)
-                    self._show(meeting, call)
-                    await self._show_consents(call)
+                    await self._end(await self._calls.get(call_id), running, interrupted=True)
         self._poster.wake()
 
     # Steps, all under the lock.
 
-    async def _open(self, call: Call, person: Person, kind: Kind, capture_id: str) -> Running:
+    async def _open(self, call: Call, person: Person, kind: Kind, capture_id: str, only: OneTrack | None) -> Running:
         """The files of a new capture. Not under the lock."""
         capture = Capture(
             capture_id, call.id, kind, person, self._clock.wall(), None, interrupted=False, state=State.RUNNING
         )
+        if only is not None:
+            capture = replace(capture, track=only.sid, track_of=only.of.key)
         try:
             return Running(capture, await self._open_files(capture))
         except OSError as error:
@@ -282,9 +287,12 @@ class Captures:
         for running in opened:  # opening may have taken its time: it begins now
             running.capture = replace(running.capture, started_at=self._clock.wall())
         kinds = [running.capture.kind for running in opened]
-        people = await self._audience.people(call)
+        concerned = opened[0].capture.concerns
+        people = [one for one in await self._audience.people(call) if concerned(one.key)]
         asked = await self._unanswered(call, [one for one in people if one.key != person.key], kinds)
-        words = wording.capture_started(meeting.language, kinds, person.name, self._settings.command_prefix, asked)
+        whose = people[0] if people and opened[0].capture.track else None
+        prefix = self._settings.command_prefix
+        words = wording.capture_started(meeting.language, kinds, person.name, prefix, asked, whose)
         async with transaction(self._database):
             for running in opened:
                 await self._store.begin(running.capture)
@@ -294,7 +302,7 @@ class Captures:
             kind = running.capture.kind
             self._running.setdefault(call.id, {})[kind] = running
             log.info("capture started", call=loggable(call.id), kind=kind.value, how=how)
-            agreed = counts_as_yes(call.mode, proof)
+            agreed = not person.is_program and counts_as_yes(call.mode, proof)
             if agreed and not await self._gate.overtaken(call.id, person.key, kind, proof):
                 await self._gate.happen(call.id, person.key, kind, Event.AGREE, "started", proof)
             for present in people:
@@ -310,7 +318,7 @@ class Captures:
             del self._running[capture.call]
         interrupted = not await self._close_files(running) or interrupted
         # First: a crash before the end is stored comes back here, one after it does not.
-        await self._end_consents(capture.call, capture.kind)
+        await self._gate.end(capture.call, capture.kind)
         body = wording.capture_stopped(meeting.language, capture.kind)
         async with transaction(self._database):
             await self._store.end(capture.id, ended_at, interrupted=interrupted)
@@ -318,6 +326,13 @@ class Captures:
             await self._posts.add(Post(key, capture.call, PostKind.TEXT, {"body": body}))
         log.info("capture ended", call=loggable(capture.call), kind=capture.kind.value, interrupted=interrupted)
         self._ended()
+
+    async def _end(self, call: Call, running: Running, *, interrupted: bool) -> None:
+        """Finish it while the call goes on."""
+        meeting = await self._meetings.get(call.meeting)
+        await self._finish(meeting, running, interrupted=interrupted)
+        self._show(meeting, call)
+        await self._show_consents(call)
 
     async def _close_files(self, running: Running) -> bool:
         """Whether all that was captured is there: not when nobody came back after a restart, or the disk failed."""
@@ -343,10 +358,6 @@ class Captures:
                         await self._finish(meeting, running, interrupted=True)
             self._show(meeting, call)
 
-    async def _end_consents(self, call: CallId, kind: Kind) -> None:
-        for person in await self._consents.answers(call, kind):
-            await self._gate.happen(call, person, kind, Event.END, "capture_ended")
-
     # Asking in the room.
 
     async def _ask_latecomers(self, call_id: CallId) -> None:
@@ -367,7 +378,9 @@ class Captures:
         running = self._captures(call)
         since = min((running[kind].started_at for kind in kinds if kind in running), default=math.inf)
         contents = await self._posts.contents(call.id, since) if since < math.inf else []
-        answers = {person.key: [(await self._answers(call.id, person))[kind] for kind in kinds] for person in people}
+        answers = {
+            person.key: [(await self._gate.answers(call.id, person.key))[kind] for kind in kinds] for person in people
+        }
         return to_mention(people, answers, asked_in(contents, kinds))
 
     # What everybody sees.
@@ -378,12 +391,9 @@ class Captures:
     async def _show_consents(self, call: Call, person: Person | None = None) -> None:
         """Write the attributes of everybody present, or of one person."""
         for one in [person] if person else await self._audience.people(call):
-            answers = await self._answers(call.id, one)
+            answers = await self._gate.answers(call.id, one.key)
             for identity in await self._audience.identities_of(call, one):
                 self._audience.show_answers(call, identity, answers, self._captures(call))
-
-    async def _answers(self, call: CallId, person: Person) -> dict[Kind, Answer]:
-        return {kind: await self._gate.answer(call, person.key, kind) for kind in Kind}
 
     async def _call_with_people(self, meeting: Meeting) -> Call:
         call = await self._calls.open_call(meeting.id)

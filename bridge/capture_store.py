@@ -23,6 +23,14 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
+class OneTrack:
+    """What a capture is of that is not of everybody."""
+
+    sid: str
+    of: Person
+
+
+@dataclass(frozen=True)
 class Capture:
     """Times in seconds since the epoch. `interrupted`: the service died while it ran."""
 
@@ -37,6 +45,12 @@ class Capture:
     attempts: int = 0  # to make the artefacts
     tracks_deleted: bool = False
     revision: int = 1  # counts how often the artefacts had to be made anew because somebody was taken out
+    track: str = ""  # its sid: nothing but this track is captured; empty: everybody's
+    track_of: str = ""  # the person whose track it is
+
+    def concerns(self, person: str) -> bool:
+        """Whether anything of theirs would be captured if they agreed."""
+        return self.track_of in ("", person)
 
 
 class CaptureStore:
@@ -51,8 +65,8 @@ class CaptureStore:
     async def begin(self, capture: Capture) -> None:
         """Store a new one. Its call must have none of this kind running."""
         await self._database.execute(
-            """INSERT INTO bridge_capture (id, call, kind, started_by, started_name, started_at, state)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+            """INSERT INTO bridge_capture (id, call, kind, started_by, started_name, started_at, state, track, track_of)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
             capture.id,
             capture.call,
             capture.kind.value,
@@ -60,6 +74,8 @@ class CaptureStore:
             capture.started_by.name,
             capture.started_at,
             capture.state.value,
+            capture.track,
+            capture.track_of,
         )
 
     async def end(self, capture: str, at: float, *, interrupted: bool) -> None:
@@ -123,10 +139,14 @@ class CaptureStore:
         )
         return [row["name"] for row in rows]
 
-    async def get(self, capture: str) -> Capture:
+    async def find(self, capture: str) -> Capture | None:
         row = await self._database.fetchrow("SELECT * FROM bridge_capture WHERE id = $1", capture)
-        assert row is not None, "a capture is never deleted while something names it"
-        return _capture(row)
+        return None if row is None else _capture(row)
+
+    async def get(self, capture: str) -> Capture:
+        found = await self.find(capture)
+        assert found is not None, "a capture is never deleted while something names it"
+        return found
 
     async def in_state(self, state: State) -> list[Capture]:
         """Oldest first."""
@@ -170,4 +190,6 @@ def _capture(row: Any) -> Capture:
         row["attempts"],
         row["tracks_deleted_at"] is not None,
         row["revision"],
+        row["track"],
+        row["track_of"],
     )

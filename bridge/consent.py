@@ -86,7 +86,11 @@ class ConsentGate:
     opened on a yes that is being taken back; a withdrawal closes taps before it waits for anything.
     """
 
-    def __init__(self, store: ConsentStore, relay: RelayControl, clock: Clock) -> None:
+    def __init__(
+        self, store: ConsentStore, relay: RelayControl, clock: Clock, *, opened: Callable[[], None] = lambda: None
+    ) -> None:
+        """`opened` is called after a tap was opened: somebody is being captured."""
+        self._opened = opened
         self._store = store
         self._relay = relay
         self._clock = clock
@@ -95,6 +99,14 @@ class ConsentGate:
 
     async def answer(self, call: CallId, person: str, kind: Kind) -> Answer:
         return await self._store.answer(call, person, kind)
+
+    async def answers(self, call: CallId, person: str) -> dict[Kind, Answer]:
+        return {kind: await self.answer(call, person, kind) for kind in Kind}
+
+    async def end(self, call: CallId, kind: Kind) -> None:
+        """The capture ended, and everybody's consent to it."""
+        for person in await self._store.answers(call, kind):
+            await self.happen(call, person, kind, Event.END, "capture_ended")
 
     async def overtaken(self, call: CallId, person: str, kind: Kind, evidence: Evidence) -> bool:
         """Whether a yes was given before what took it back, and only arrives after it."""
@@ -135,6 +147,7 @@ class ConsentGate:
                 sink.closed(self._clock.monotonic())
                 return False
             self._taps[key] = tap
+            self._opened()
             return True
 
     def close_taps(self, call: CallId, kind: Kind | None = None, person: str | None = None) -> None:

@@ -10,6 +10,7 @@ from palabre.base.errors import CallerError
 from palabre.base.ids import UserId
 
 GUEST_PREFIX = "guest:"
+PROGRAM_PREFIX = "program:"
 DEVICE = re.compile(r"[A-Za-z0-9_-]{1,32}")  # what a tab calls itself: docs/http-api.md
 MATRIX_DEVICE_LIMIT = 255  # characters; Matrix sets no limit, and no client's are longer than some 50
 IDENTITY_LIMIT = 256  # characters, the relay's and LiveKit's
@@ -20,22 +21,31 @@ AMBIGUOUS_DEVICE = re.compile(r"[^:]*:.*|\d{1,5}/.*", re.DOTALL)
 
 @dataclass(frozen=True)
 class Person:
-    """A Matrix user (`key` is the user id) or a guest who came by link (`key` begins with `guest:`)."""
+    """A Matrix user (`key` is the user id), a guest who came by link (`key` begins with `guest:`), or a program that
+    holds an API key (`program:`), which is nobody who could be recorded."""
 
     key: str
     name: str
 
     @property
     def user_id(self) -> UserId | None:
-        return None if self.is_guest else UserId(self.key)
+        return None if self.is_guest or self.is_program else UserId(self.key)
 
     @property
     def is_guest(self) -> bool:
         return self.key.startswith(GUEST_PREFIX)
 
+    @property
+    def is_program(self) -> bool:
+        return self.key.startswith(PROGRAM_PREFIX)
+
 
 def matrix_person(user_id: UserId, name: str = "") -> Person:
     return Person(user_id, name or user_id)
+
+
+def program_person(api_key: str, name: str) -> Person:
+    return Person(PROGRAM_PREFIX + api_key, name)
 
 
 def guest_person(account: str, name: str) -> Person:

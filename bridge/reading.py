@@ -36,7 +36,7 @@ class TrackReader:
     async def read_track(self, call: Call, running: Running, person: Person, identity: str, track: TrackFacts) -> None:
         """If it is one that this capture can use and its publisher has agreed."""
         kind, files = running.capture.kind, running.files
-        if files is None:
+        if files is None or running.capture.track not in ("", track.sid):
             return
         if track.encrypted is not files.encrypted or (kind is Kind.TRANSCRIPTION and not is_voice(track)):
             return

@@ -7,6 +7,7 @@ into the room, `forgetting` takes people out again. In end-to-end calls `recorde
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from appservice.seams import MatrixPort
 from bridge.artefacts import Artefacts, RunWorker
@@ -14,6 +15,7 @@ from bridge.capture import Captures
 from bridge.capture_files import CaptureFiles
 from bridge.capture_store import Capture, State
 from bridge.consent import ConsentGate
+from bridge.consent_store import Kind
 from bridge.files import Folders, master_key, open_journals
 from bridge.forgetting import Forgetting
 from bridge.modes import MODE_END_TO_END
@@ -27,7 +29,7 @@ from media.recorder.errors import CaptureError
 from media.relay.seams import RelayControl
 from palabre.base.clock import Clock
 from palabre.base.database import Database
-from palabre.base.ids import RoomId
+from palabre.base.ids import CallId, RoomId
 from palabre.base.tasks import Supervisor
 
 
@@ -51,6 +53,7 @@ class Recordings:
         self._clock = clock
         self._tasks = tasks
         self._left_over: list[RoomId] = []
+        self.told: Callable[[], None] = lambda: None  # called when a capture begins to read, ends, or is in the room
         self.folders = Folders(settings.data_directory, master_key(settings.master_key.get_secret_value()))
         self.recorder = Recorder(
             settings, matrix, relay, self.folders, stores.captures, clock, tasks, open_link=open_link
@@ -64,6 +67,7 @@ class Recordings:
             make_text=self.artefacts.make_text,
             settled=self.artefacts.settled,
         )
+        self._gate = ConsentGate(stores.consents, relay, clock, opened=self._told)
         self.captures = self._make_captures(settings, database, relay)
         self.forgetting = Forgetting(
             database,
@@ -98,6 +102,7 @@ class Recordings:
             self._clock,
             run_worker=run_worker,
             written=lambda: self.poster.wake(),
+            settled=self._told,
         )
 
     def _make_captures(self, settings: BridgeSettings, database: Database, relay: RelayControl) -> Captures:
@@ -109,14 +114,14 @@ class Recordings:
             stores.calls,
             stores.captures,
             stores.consents,
-            ConsentGate(stores.consents, relay, self._clock),
+            self._gate,
             stores.posts,
             self.poster,
             relay,
             self._clock,
             self._tasks,
             open_files=self._open_files,
-            ended=self.artefacts.wake,
+            ended=self._ended,
         )
 
     async def recover(self) -> None:
@@ -134,6 +139,17 @@ class Recordings:
         """Leave captures so that the next start goes on with them."""
         await self.captures.close()
         await self.recorder.close()
+
+    def reads(self, call: CallId, kind: Kind) -> bool:
+        """Whether anything of anybody is being captured."""
+        return any(key.call == call and key.kind is kind for key in self._gate.open_taps)
+
+    def _told(self) -> None:
+        self.told()
+
+    def _ended(self) -> None:
+        self.artefacts.wake()
+        self.told()
 
     async def _recorded_rooms(self) -> list[RoomId]:
         """Where the recorder may still be a member of an end-to-end call, if nobody withdrew it."""

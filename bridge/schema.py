@@ -222,6 +222,33 @@ async def _version_9(connection: Connection, _scheme: Scheme) -> None:
         await connection.execute(statement)
 
 
+_VERSION_10 = (
+    "ALTER TABLE bridge_capture ADD COLUMN track TEXT NOT NULL DEFAULT ''",  # empty: everybody's tracks
+    "ALTER TABLE bridge_capture ADD COLUMN track_of TEXT NOT NULL DEFAULT ''",
+    # No reference to the capture, which begins after it is stored that somebody asked.
+    """CREATE TABLE bridge_egress (
+        id         TEXT PRIMARY KEY,
+        call       TEXT NOT NULL REFERENCES bridge_call (id) ON DELETE CASCADE,
+        capture    TEXT NOT NULL UNIQUE,
+        room_sid   TEXT NOT NULL,      -- of LiveKit
+        track      TEXT NOT NULL,
+        request    TEXT NOT NULL,      -- as it was asked, base64 of a message
+        state      TEXT NOT NULL,      -- the last one that webhooks were told (media.relay.seams.EgressState)
+        asked_at   DOUBLE PRECISION NOT NULL,
+        started_at DOUBLE PRECISION,   -- when the first track was read
+        updated_at DOUBLE PRECISION NOT NULL,
+        ended_at   DOUBLE PRECISION,
+        error      TEXT NOT NULL
+    )""",
+    "CREATE INDEX bridge_egress_call ON bridge_egress (call)",
+)
+
+
+async def _version_10(connection: Connection, _scheme: Scheme) -> None:
+    for statement in _VERSION_10:
+        await connection.execute(statement)
+
+
 upgrade_table.register(_version_1, description="Meetings, calls, consents, captures, artefacts and posts")
 upgrade_table.register(_version_2, description="The encryption of a call, and how a session was proved")
 upgrade_table.register(_version_3, description="By which event and device a consent was given")
@@ -231,3 +258,4 @@ upgrade_table.register(_version_6, description="Leaves that clients delegate")
 upgrade_table.register(_version_7, description="People in a call whose media go to another relay")
 upgrade_table.register(_version_8, description="Removals from calls by moderators")
 upgrade_table.register(_version_9, description="Ringing: what rooms want, notifications, declines")
+upgrade_table.register(_version_10, description="Recordings asked for with an API key, and of single tracks")

@@ -1,7 +1,7 @@
 """The face of the package: builds its parts, starts and ends them, and gives palabre and web what they plug in.
 
-`admission` and `listener` go into the relay, `commands` into the bot, `homeserver_listener` to whoever watches
-homeservers; web calls `entrance`, `focus` and `conference`. What is kept of calls is put together in
+`admission`, `listener` and `egress` go into the relay, `commands` into the bot, `homeserver_listener` to whoever
+watches homeservers; web calls `entrance`, `focus` and `conference`. What is kept of calls is put together in
 `bridge.recordings`, the rest here: the rules of rooms, the calls, the ways in, the commands.
 """
 
@@ -19,6 +19,7 @@ from bridge.client_api import ClientApis
 from bridge.commands import Commands
 from bridge.conference import Conference
 from bridge.consent_commands import ConsentCommands
+from bridge.egress import Egresses
 from bridge.entrance import Entrance
 from bridge.focus import Focus
 from bridge.focus_proxy import FocusProxy
@@ -108,6 +109,8 @@ class BridgeService:
             settings.focus_url,
         )
         self.commands = self._take_commands()
+        self.egress = self._take_egress_requests()
+        self._recordings.told = self.egress.wake
 
     async def start(self) -> None:
         """Finish what a crash left: calls, captures, jobs and posts; then keep them going."""
@@ -120,6 +123,7 @@ class BridgeService:
         self._tasks.spawn("calls alive", self.listener.keep_alive())
         self._tasks.spawn("room watch", self.watch.run())
         self._tasks.spawn("delegated leaves", self._leaves.run())
+        self._tasks.spawn("egress", self.egress.run())
         self._recordings.run()
 
     async def close(self) -> None:
@@ -231,6 +235,21 @@ class BridgeService:
             self._homeserver_commands(),
             self._recovered.wait,
             self._clock,
+        )
+
+    def _take_egress_requests(self) -> Egresses:
+        return Egresses(
+            self.settings,
+            self._matrix.user_id,
+            self._questions,
+            self._stores.meetings,
+            self._stores.calls,
+            self._stores.captures,
+            self._stores.egress,
+            self._recordings,
+            self._relay,
+            self._clock,
+            self._recovered.wait,
         )
 
     def _consent_commands(self) -> ConsentCommands:

@@ -9,6 +9,7 @@ from bridge.call_store import CallStore
 from bridge.capture_store import CaptureStore
 from bridge.command_log import CommandLog
 from bridge.consent_store import ConsentStore
+from bridge.egress_store import EgressStore
 from bridge.leave_store import LeaveStore
 from bridge.meetings import MeetingStore
 from bridge.posts import PostStore
@@ -28,6 +29,7 @@ class Stores:
     removals: RemovalStore
     artefacts: ArtefactStore
     posts: PostStore
+    egress: EgressStore
     leaves: LeaveStore
     rings: RingStore
     sessions: SessionStore
@@ -44,6 +46,7 @@ class Stores:
             removals=RemovalStore(database),
             artefacts=ArtefactStore(database),
             posts=PostStore(database, clock),
+            egress=EgressStore(database),
             leaves=LeaveStore(database),
             rings=RingStore(database),
             sessions=SessionStore(database, clock, session_ttl),

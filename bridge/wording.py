@@ -76,10 +76,19 @@ def call_ended(language: str, duration: float, names: Sequence[str]) -> str:
 
 
 def capture_started(
-    language: str, kinds: Collection[Kind], name: str, prefix: str, asked: Sequence[Person] = ()
+    language: str,
+    kinds: Collection[Kind],
+    name: str,
+    prefix: str,
+    asked: Sequence[Person] = (),
+    whose: Person | None = None,
 ) -> Worded:
-    """`asked` are mentioned."""
-    sentence = say(language, f"room.capture.started.{_kinds(kinds)}", name=clean_name(name), prefix=prefix)
+    """`asked` are mentioned. `whose`: nothing is captured but a track of theirs."""
+    words = {"name": clean_name(name), "prefix": prefix}
+    if whose is None:
+        sentence = say(language, f"room.capture.started.{_kinds(kinds)}", **words)
+    else:
+        sentence = say(language, "room.capture.started.track", whose=clean_name(whose.name), **words)
     if not asked:
         return Worded(sentence, "")
     return _mentioning(f"{sentence}\n{say(language, 'room.ask.please', names=_MENTIONED)}", asked)

@@ -105,7 +105,7 @@ class Service:
             tasks=self._tasks,
         )
         self.homeservers.listener = self.bridge.homeserver_listener
-        self.relay.plug(admission=self.bridge.admission, listener=self.bridge.listener)
+        self.relay.plug(admission=self.bridge.admission, listener=self.bridge.listener, egress=self.bridge.egress)
         self.bot.plug(self.bridge.commands, self.bridge.relay_view)
         self.health = HealthServer(self._watch, self._checks())
         await self.relay.start()

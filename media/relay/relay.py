@@ -13,6 +13,7 @@ from aiohttp import web
 from livekit.protocol import models
 
 from media.relay.datachannels import from_server
+from media.relay.egress_service import EgressService, message_of
 from media.relay.environment import Environment
 from media.relay.measures import Meter
 from media.relay.metrics import DROPS, PARTICIPANTS, ROOMS
@@ -25,6 +26,10 @@ from media.relay.room_service import RoomService
 from media.relay.rooms import Rooms
 from media.relay.seams import (
     Admission,
+    EgressFacts,
+    EgressRequests,
+    EgressState,
+    EgressWish,
     Grants,
     ParticipantFacts,
     RelayListener,
@@ -52,6 +57,12 @@ from palabre.base.tasks import Supervisor
 log = structlog.get_logger("relay")
 
 TICK = 0.05  # seconds: what the packet path asks for
+# The webhook that tells of each state; the others end it.
+EGRESS_EVENTS = {
+    EgressState.STARTING: "egress_started",
+    EgressState.ACTIVE: "egress_updated",
+    EgressState.ENDING: "egress_updated",
+}
 LOOK_INTERVAL = 1.0  # seconds between looks at time-outs and lines
 
 
@@ -60,6 +71,19 @@ class RefuseEverybody:
 
     async def admit(self, grants: Grants) -> Grants:
         raise CallerError("no_admission", "this relay does not admit anybody yet", status=503)
+
+
+class RecordNothing:
+    """The `EgressRequests` of a relay without a recorder."""
+
+    async def start(self, grants: Grants, wish: EgressWish) -> EgressFacts:
+        raise CallerError("no_recorder", "this relay has no recorder", status=501)
+
+    async def find(self, *, room: str = "", egress_id: str = "", active: bool = False) -> tuple[EgressFacts, ...]:
+        return ()
+
+    async def stop(self, egress_id: str) -> EgressFacts:
+        raise CallerError("no_recorder", "this relay has no recorder", status=501)
 
 
 class TellNobody:
@@ -108,6 +132,7 @@ class Relay:
         self._tasks = tasks
         self._admission: Admission = RefuseEverybody()
         self._listener: RelayListener = TellNobody()
+        self._egress: EgressRequests = RecordNothing()
         self.ports = MediaPorts(
             PortSettings(settings.host, settings.udp_port, settings.tcp_port, settings.advertised), clock
         )
@@ -143,9 +168,10 @@ class Relay:
     def _make_transport(self, observer: TransportObserver) -> PeerTransport:
         return PeerTransport(self.ports, self._plane, self._certificate, observer, self._clock, self._tasks)
 
-    def plug(self, *, admission: Admission, listener: RelayListener) -> None:
-        """Who decides about joins, and who is told what happens. Before `start`."""
+    def plug(self, *, admission: Admission, listener: RelayListener, egress: EgressRequests | None = None) -> None:
+        """Who decides about joins, who is told what happens, and who records. Before `start`."""
         self._admission = admission
+        self._egress = egress or self._egress
         self._listener = listener
         self.registry = self._make_registry()
 
@@ -154,6 +180,7 @@ class Relay:
         SignalService(self.registry, self._admission, self._environment).add_routes(root.router)
         twirp = Twirp(self._settings, self._clock)
         twirp.serve("livekit.RoomService", RoomService(self.registry).methods())
+        twirp.serve("livekit.Egress", EgressService(self._egress).methods())
         twirp.add_routes(root.router)
 
     async def start(self) -> None:
@@ -288,6 +315,9 @@ class Relay:
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         self.registry.get(room).send_packet(from_server(payload, topic, frozenset(to)))
+
+    def tell_egress(self, egress: EgressFacts) -> None:
+        self._webhooks.egress(EGRESS_EVENTS.get(egress.state, "egress_ended"), message_of(egress))
 
     def request_key_frame(self, room: str, identity: str, track_sid: str) -> None:
         found, track = self._published(room, identity, track_sid)

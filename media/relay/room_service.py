@@ -17,7 +17,7 @@ from media.relay.room import Room, RoomOptions
 from media.relay.rooms import Rooms
 from media.relay.seams import Grants
 from media.relay.tracks import PublishedTrack
-from media.relay.twirp import Method, TwirpError
+from media.relay.twirp import Method, TwirpError, require
 
 
 class RoomService:
@@ -47,7 +47,7 @@ class RoomService:
     # -- rooms
 
     async def create_room(self, grants: Grants, request: room.CreateRoomRequest) -> models.Room:
-        _require(grants.room_create)
+        require(grants.room_create)
         defaults = self._rooms.default_options()
         options = RoomOptions(
             request.empty_timeout or defaults.empty_timeout,
@@ -58,14 +58,14 @@ class RoomService:
         return self._rooms.create(request.name, options).info()
 
     async def list_rooms(self, grants: Grants, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
-        _require(grants.room_list)
+        require(grants.room_list)
         wanted = set(request.names)
         return room.ListRoomsResponse(
             rooms=[found.info() for found in self._rooms if not wanted or found.name in wanted]
         )
 
     async def delete_room(self, grants: Grants, request: room.DeleteRoomRequest) -> room.DeleteRoomResponse:
-        _require(grants.room_create)
+        require(grants.room_create)
         self._rooms.close(self._rooms.get(request.room), models.ROOM_DELETED)
         return room.DeleteRoomResponse()
 
@@ -156,17 +156,12 @@ class RoomService:
     # -- who may
 
     def _administered(self, grants: Grants, name: str) -> Room:
-        _require(grants.room_admin and bool(name) and grants.room == name)
+        require(grants.room_admin and bool(name) and grants.room == name)
         return self._rooms.get(name)
 
     def _member(self, grants: Grants, name: str, identity: str) -> tuple[Room, Connection]:
         found = self._administered(grants, name)
         return found, found.member(identity)
-
-
-def _require(granted: bool) -> None:
-    if not granted:
-        raise TwirpError("permission_denied", "permissions denied")
 
 
 def _track(member: Connection, sid: str) -> PublishedTrack:

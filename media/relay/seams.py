@@ -119,12 +119,67 @@ class RelayListener(Protocol):
     def room_finished(self, room: RoomFacts) -> None: ...
 
 
-class EgressRequests(Protocol):
-    """Someone with an API key asks to record a room (LiveKit's Egress service)."""
+class EgressState(Enum):
+    """LiveKit's `EgressStatus`, spelled as in its protocol."""
 
-    async def start(self, grants: Grants, room: str) -> str:
-        """Return an egress id, or raise `CallerError`."""
+    STARTING = "EGRESS_STARTING"  # asked for; nobody has agreed yet, and nothing is recorded
+    ACTIVE = "EGRESS_ACTIVE"
+    ENDING = "EGRESS_ENDING"  # nothing more is recorded; the files are being made
+    COMPLETE = "EGRESS_COMPLETE"
+    FAILED = "EGRESS_FAILED"
+    ABORTED = "EGRESS_ABORTED"  # it ended without anything of anybody
+
+    @property
+    def over(self) -> bool:
+        return self in (EgressState.COMPLETE, EgressState.FAILED, EgressState.ABORTED)
+
+
+@dataclass(frozen=True)
+class EgressWish:
+    """What is asked for: the whole room, or one track of it."""
+
+    room: str
+    request: bytes  # the request as a message, to be shown again to who lists it (media.relay.egress_service)
+    track_sid: str = ""
+
+
+@dataclass(frozen=True)
+class EgressFile:
+    """A file that came of it. `location`: where those who may have it find it."""
+
+    name: str
+    location: str
+    size: int  # bytes
+    duration: float  # seconds; 0 for what is no film
+
+
+@dataclass(frozen=True)
+class EgressFacts:
+    """Times in seconds since the epoch; None: not yet."""
+
+    id: str
+    wish: EgressWish
+    room_sid: str
+    state: EgressState
+    updated_at: float
+    started_at: float | None = None  # of recording
+    ended_at: float | None = None
+    error: str = ""  # a sentence
+    files: tuple[EgressFile, ...] = ()
+
+
+class EgressRequests(Protocol):
+    """Holders of an API key ask to record a room (LiveKit's Egress service). All raise `CallerError`."""
+
+    async def start(self, grants: Grants, wish: EgressWish) -> EgressFacts:
+        """Nobody is recorded before they agree; until somebody has, it is STARTING."""
         ...
+
+    async def find(self, *, room: str = "", egress_id: str = "", active: bool = False) -> tuple[EgressFacts, ...]:
+        """Those that fit all that is given, newest first."""
+        ...
+
+    async def stop(self, egress_id: str) -> EgressFacts: ...
 
 
 class TapSink(Protocol):
@@ -224,6 +279,10 @@ class RelayControl(Protocol):
 
     def send_data(self, room: str, payload: bytes, *, topic: str, to: tuple[str, ...] = ()) -> None:
         """A reliable user data packet from the server; `to` limits it to identities."""
+        ...
+
+    def tell_egress(self, egress: EgressFacts) -> None:
+        """It changed: webhooks are told."""
         ...
 
     def request_key_frame(self, room: str, identity: str, track_sid: str) -> None:

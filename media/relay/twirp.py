@@ -23,9 +23,7 @@ from palabre.base.errors import CallerError
 
 MAX_BODY = 1024 * 1024  # bytes; metadata and attributes are 64 kB each
 # Services of LiveKit that clients may ask for and that don't exist here.
-UNIMPLEMENTED = frozenset(
-    {"livekit.Egress", "livekit.Ingress", "livekit.SIP", "livekit.AgentDispatchService", "livekit.Connector"}
-)
+UNIMPLEMENTED = frozenset({"livekit.Ingress", "livekit.SIP", "livekit.Connector"})
 _STATUS = {
     "malformed": 400,
     "invalid_argument": 400,
@@ -45,6 +43,7 @@ _CODE_OF_STATUS = {
     403: "permission_denied",
     404: "not_found",
     408: "deadline_exceeded",
+    409: "failed_precondition",
     412: "failed_precondition",
     429: "resource_exhausted",
     501: "unimplemented",
@@ -59,6 +58,12 @@ class TwirpError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def require(granted: bool) -> None:
+    """Raises `TwirpError`: the token lacks a grant."""
+    if not granted:
+        raise TwirpError("permission_denied", "permissions denied")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from appservice.state import unseen_room
 from bridge.people import Person
 from bridge.recorder_wire import Report
 from bridge.settings import BridgeSettings
-from media.relay.seams import ParticipantFacts, RoomFacts, TapSink, TrackFacts, TrackSource
+from media.relay.seams import EgressFacts, ParticipantFacts, RoomFacts, TapSink, TrackFacts, TrackSource
 from palabre.base.errors import CallerError
 from palabre.base.ids import EventId, RoomId, UserId, stable_id
 
@@ -267,6 +267,10 @@ class FakeRelay:
         self.removed: list[str] = []
         self.key_frames: list[tuple[str, str]] = []  # (identity, track) asked for
         self.listener: Any = None
+        self.egress: list[EgressFacts] = []  # told to webhooks
+
+    def tell_egress(self, egress: EgressFacts) -> None:
+        self.egress.append(egress)
 
     def rooms(self) -> tuple[RoomFacts, ...]:
         return tuple(RoomFacts(name, f"RM_{name}", 0.0, len(room.people)) for name, room in self.state.items())
