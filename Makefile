@@ -19,7 +19,7 @@ help: ## show this list
 demo: setup .venv-synapse/.ready web/static/index.html ## one whole meeting with no one at the keyboard, then open for you (ARGS=--once ends after it)
 	@$(BIN)/palabre demo $(ARGS)
 
-test: setup .venv-synapse/.ready .chromium web/static/index.html tests/e2e/js-matrix/node_modules/.ready $(HOST)/dist/host.js ## every test that runs in minutes: unit, real servers, real browsers
+test: setup .venv-synapse/.ready .venv-agents/.ready .chromium web/static/index.html tests/e2e/js-matrix/node_modules/.ready tests/e2e/js-livekit/node_modules/.ready $(HOST)/dist/host.js ## every test that runs in minutes: unit, real servers, real browsers
 	@echo "── page: unit tests"
 	@cd web/client && npm test --silent
 	@echo "── unit tests"
@@ -84,12 +84,12 @@ fuzz-plane: ## libFuzzer on the compiled packet path, for a minute (SECONDS=…)
 
 lock: ## choose versions anew and pin them by hash
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install $(PIP) uv
-	@for f in runtime dev synapse; do .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	@for f in runtime dev synapse agents; do .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate $(LOCKARGS) requirements/$$f.in -o requirements/$$f.txt 2>/dev/null; done
 	@rm -rf .venv-lock
 
 clean: ## remove environments, builds and caches
-	rm -rf .venv .venv-synapse web/static web/client/node_modules tests/e2e/js*/node_modules $(HOST)/node_modules $(HOST)/dist .cache demo-data
+	rm -rf .venv .venv-synapse .venv-agents web/static web/client/node_modules tests/e2e/js*/node_modules $(HOST)/node_modules $(HOST)/dist .cache demo-data
 
 setup: .venv/.ready
 
@@ -109,6 +109,12 @@ setup: .venv/.ready
 	@echo "── Synapse, a real homeserver, in an environment of its own"
 	@test -x .venv-synapse/bin/python || $(PYTHON) -m venv .venv-synapse
 	@.venv-synapse/bin/pip install $(PIP) --require-hashes -r requirements/synapse.txt
+	@touch $@
+
+.venv-agents/.ready: requirements/agents.txt
+	@echo "── LiveKit's agents framework, whose agents the relay sends into rooms, in an environment of its own"
+	@test -x .venv-agents/bin/python || $(PYTHON) -m venv .venv-agents
+	@.venv-agents/bin/pip install $(PIP) --require-hashes -r requirements/agents.txt
 	@touch $@
 
 .PHONY: .chromium

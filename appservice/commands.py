@@ -83,13 +83,18 @@ ENCRYPTIONS = {"end-to-end": "e2ee", "e2ee": "e2ee", "server": "server", "auto":
 
 def _kinds_to_agree(words: list[str]) -> tuple[str, ...]:
     """Which ones; none is whatever is asked. A word that we don't know must not become a yes to everything."""
-    if any(word.lower() not in KINDS for word in words):
+    if any(word.lower() not in CONSENTS for word in words):
         raise CommandError("bot.usage")
     return tuple(dict.fromkeys(word.lower() for word in words))
 
 
 def _kinds_to_decline(words: list[str]) -> tuple[str, ...]:
     """Which ones; none is all of it, and so is anything that we don't understand: a no is never too wide."""
+    kinds = tuple(dict.fromkeys(word.lower() for word in words))
+    return kinds if all(kind in CONSENTS for kind in kinds) else ()
+
+
+def _kinds_to_forget(words: list[str]) -> tuple[str, ...]:
     kinds = tuple(dict.fromkeys(word.lower() for word in words))
     return kinds if all(kind in KINDS for kind in kinds) else ()
 
@@ -128,6 +133,7 @@ _HOURS = re.compile(r"(\d{1,2})[:h]?(\d{2})?[-–—](\d{1,2})[:h]?(\d{2})?")  #
 
 HELP = "help"
 KINDS = ("recording", "transcription")
+CONSENTS = (*KINDS, "agent")
 CATALOGUE: dict[str, Spec] = {
     spec.name: spec
     for spec in (
@@ -141,7 +147,7 @@ CATALOGUE: dict[str, Spec] = {
         Spec("stop", _nothing),
         Spec("agree", _kinds_to_agree),
         Spec("decline", _kinds_to_decline),
-        Spec("forget", _kinds_to_decline),
+        Spec("forget", _kinds_to_forget),
         Spec("consents", _nothing),
         Spec("mute", _user),
         Spec("remove", _user),

@@ -14,6 +14,7 @@ import structlog
 
 from appservice.seams import RtcMember
 from bridge import wording
+from bridge.agents import AGENT
 from bridge.call_store import Call, CallStore, came
 from bridge.leaving import DelegatedLeaves
 from bridge.meetings import Meeting, MeetingStore
@@ -68,6 +69,7 @@ class Calls:
         return_seconds: float,
         observer: CallObserver,
         arrived: Callable[[str, str], None],
+        moved: Callable[[str], None],
         leaves: DelegatedLeaves,
         members: Callable[[RoomId], Awaitable[Collection[RtcMember]]],
         track_changed: Callable[[str, str, TrackFacts], None],
@@ -86,7 +88,8 @@ class Calls:
         self._return_seconds = return_seconds
         self._observer = observer
         self._closing = False
-        self._arrived = arrived  # this and the next are told at once, out of order with the rest
+        self._arrived = arrived  # this and the two next are told at once, out of order with the rest
+        self._moved = moved  # somebody came to a room or left it
         self._track_changed = track_changed
         self._started = started  # told once of every call, in order, with who began it
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
@@ -138,10 +141,14 @@ class Calls:
         """The room exists; the call starts when somebody comes."""
 
     def participant_joined(self, room: str, participant: ParticipantFacts) -> None:
+        self._moved(room)
+        if participant.kind == AGENT:
+            return  # nobody's coming: bridge.agents
         self._arrived(room, participant.identity)
         self._queue.put_nowait(partial(self._joined, room, participant.identity, self._clock.wall()))
 
     def participant_left(self, room: str, participant: ParticipantFacts, reason: str) -> None:
+        self._moved(room)
         self._queue.put_nowait(partial(self._left, room, participant.identity, reason, self._clock.wall()))
 
     def track_published(self, room: str, identity: str, track: TrackFacts) -> None:

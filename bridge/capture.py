@@ -181,6 +181,11 @@ class Captures:
             await self._show_consents(call, person)
             return await self._gate.answers(call.id, person.key)
 
+    async def is_asked(self, meeting: Meeting, person: str, kind: Kind) -> bool:
+        """Whether somebody has a say in this kind in the call that runs."""
+        call = await self._calls.open_call(meeting.id)
+        return call is not None and await self._gate.answer(call.id, person, kind) is not Answer.UNASKED
+
     def view(self, call: Call | None) -> dict[str, Any]:
         """What runs, as docs/http-api.md writes it."""
         return room_state.capture_view(self._captures(call))

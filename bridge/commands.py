@@ -28,8 +28,8 @@ from bridge.calls import Calls
 from bridge.capture import Captures
 from bridge.command_log import CommandLog
 from bridge.command_rules import require_device, require_fresh
-from bridge.consent_commands import BOTH, ConsentCommands, Written
-from bridge.consent_store import Kind
+from bridge.consent_commands import ConsentCommands, Written
+from bridge.consent_store import CAPTURED, Kind
 from bridge.homeserver_commands import HomeserverCommands
 from bridge.homeserver_policy import HomeserverPolicy
 from bridge.meetings import Meeting, MeetingStore, clean_title
@@ -251,7 +251,7 @@ class Commands:
     async def _stop(self, command: Command) -> None:
         meeting, view, _ = await self._room_of(command)
         access.require_capture(view, self._settings.policy)
-        if not await self._log.done(command.event_id) and not await self._captures.stop(meeting, BOTH):
+        if not await self._log.done(command.event_id) and not await self._captures.stop(meeting, CAPTURED):
             raise CallerError("nothing_to_stop", "Nothing is being recorded or transcribed here.", status=409)
         await self._log.note(command.event_id)
 

@@ -91,6 +91,8 @@ class ConsentGate:
     ) -> None:
         """`opened` is called after a tap was opened: somebody is being captured."""
         self._opened = opened
+        # Told of every answer that changed anything, before whoever gave it hears that it is taken.
+        self.answered: Callable[[CallId, str, Kind, Answer], None] = lambda *_: None
         self._store = store
         self._relay = relay
         self._clock = clock
@@ -127,6 +129,8 @@ class ConsentGate:
                 log.info("consent", kind=kind.value, answer=answer.value, how=how, person=loggable(person))
             if not may_tap(answer):
                 self.close_taps(call, kind, person)
+            if answer is not before:
+                self.answered(call, person, kind, answer)
             return answer
 
     async def open_tap(self, key: TapKey, make_sink: Callable[[], TapSink], *, max_layer: int) -> bool:

@@ -16,7 +16,7 @@ from bridge.capture import Captures
 from bridge.command_log import CommandLog
 from bridge.command_rules import require_device, require_fresh
 from bridge.consent_event import read_answers
-from bridge.consent_store import Evidence, Kind
+from bridge.consent_store import CAPTURED, Evidence, Kind
 from bridge.consent_words import consent_lines
 from bridge.forgetting import Forgetting
 from bridge.meetings import Meeting, MeetingStore
@@ -27,8 +27,6 @@ from palabre.base.clock import Clock
 from palabre.base.errors import CallerError
 from palabre.base.ids import EventId, RoomId, UserId, stable_id
 from palabre.base.words import say
-
-BOTH = (Kind.RECORDING, Kind.TRANSCRIPTION)
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,8 @@ class ConsentCommands:
         """What runs goes on without them at once; whether what was captured of them goes too is their choice."""
         declined = await self._kinds(command)
         meeting = await self._meeting(command.room_id)
+        if not command.arguments and await self._captures.is_asked(meeting, command.sender, Kind.AGENT):
+            declined += (Kind.AGENT,)  # a no is never too wide
         before = frozenset(await self._forgetting.agreed(meeting, command.sender, declined))
         await self._once(Written.of(command), lambda said: self._answer(said, declined=declined))
         if before & self._captures.running(await self._calls.open_call(meeting.id)):
@@ -105,7 +105,7 @@ class ConsentCommands:
 
     async def forget(self, command: Command) -> None:
         """What was captured of them in the room's last call is taken out. Whoever still agrees declines thereby."""
-        kinds = tuple(Kind(name) for name in command.arguments) or BOTH
+        kinds = tuple(Kind(name) for name in command.arguments) or CAPTURED
         await self._once(Written.of(command), lambda said: self._forget(said, kinds))
 
     async def event(self, event: ConsentEvent) -> None:
@@ -142,7 +142,7 @@ class ConsentCommands:
             return tuple(Kind(name) for name in command.arguments)
         meeting = await self._meeting(command.room_id)
         running = self._captures.running(await self._calls.open_call(meeting.id))
-        return tuple(kind for kind in Kind if kind in running) or BOTH
+        return tuple(kind for kind in Kind if kind in running) or CAPTURED
 
     async def _once(self, written: Written, act: Callable[[Said], Awaitable[None]]) -> None:
         meeting = await self._meeting(written.room_id)

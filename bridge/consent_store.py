@@ -15,6 +15,10 @@ class Kind(Enum):
 
     RECORDING = "recording"
     TRANSCRIPTION = "transcription"
+    AGENT = "agent"  # to be heard by programs in the call (bridge.agents): nothing is captured by us
+
+
+CAPTURED = (Kind.RECORDING, Kind.TRANSCRIPTION)
 
 
 class Answer(Enum):

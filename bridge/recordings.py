@@ -67,7 +67,7 @@ class Recordings:
             make_text=self.artefacts.make_text,
             settled=self.artefacts.settled,
         )
-        self._gate = ConsentGate(stores.consents, relay, clock, opened=self._told)
+        self.gate = ConsentGate(stores.consents, relay, clock, opened=self._told)
         self.captures = self._make_captures(settings, database, relay)
         self.forgetting = Forgetting(
             database,
@@ -114,7 +114,7 @@ class Recordings:
             stores.calls,
             stores.captures,
             stores.consents,
-            self._gate,
+            self.gate,
             stores.posts,
             self.poster,
             relay,
@@ -142,7 +142,7 @@ class Recordings:
 
     def reads(self, call: CallId, kind: Kind) -> bool:
         """Whether anything of anybody is being captured."""
-        return any(key.call == call and key.kind is kind for key in self._gate.open_taps)
+        return any(key.call == call and key.kind is kind for key in self.gate.open_taps)
 
     def _told(self) -> None:
         self.told()

@@ -8,7 +8,7 @@ from typing import Any
 
 from bridge.call_store import Call
 from bridge.capture_store import Capture
-from bridge.consent_store import Answer, Kind
+from bridge.consent_store import CAPTURED, Answer, Kind
 from bridge.meetings import Meeting
 
 # What the attribute `palabre.consent.…` says; an empty value removes it.
@@ -21,7 +21,7 @@ def capture_view(running: Mapping[Kind, Capture]) -> dict[str, Any]:
         kind.value: {"by": running[kind].started_by.name, "since": running[kind].started_at}
         if kind in running
         else None
-        for kind in Kind
+        for kind in CAPTURED
     }
 
 
@@ -46,5 +46,6 @@ def consent_attribute(kind: Kind) -> str:
 def consent_attributes(answers: Mapping[Kind, Answer], running: Mapping[Kind, Capture]) -> dict[str, str]:
     """The attributes of one participant: an answer is shown while its kind is captured."""
     return {
-        consent_attribute(kind): SHOWN[answers.get(kind, Answer.UNASKED)] if kind in running else "" for kind in Kind
+        consent_attribute(kind): SHOWN[answers.get(kind, Answer.UNASKED)] if kind in running else ""
+        for kind in CAPTURED
     }

@@ -13,6 +13,7 @@ from appservice.confirmations import Confirmations
 from appservice.federation.opening import Federation
 from appservice.seams import MatrixPort
 from bridge.admission import CallAdmission
+from bridge.agents import Agents
 from bridge.artefacts import RunWorker
 from bridge.calls import Calls
 from bridge.client_api import ClientApis
@@ -90,9 +91,12 @@ class BridgeService:
         # What happens in calls.
         self._moderation = self._moderate()
         self._ringing = self._ring()
+        self._agents = self._watch_agents()
         self.listener = self._follow_calls()
         self.relay_view = RelayPresence(settings.foci, stores.meetings, stores.calls, relay)
-        self.admission = CallAdmission(self._questions, stores.meetings, stores.calls, self._recovered.wait)
+        self.admission = CallAdmission(
+            settings, matrix.user_id, self._questions, stores.meetings, stores.calls, self._recovered.wait
+        )
 
         # What people and programs may ask for.
         self._openid = OpenIdVerifier(self._homeservers, federation.client)
@@ -124,6 +128,7 @@ class BridgeService:
         self._tasks.spawn("room watch", self.watch.run())
         self._tasks.spawn("delegated leaves", self._leaves.run())
         self._tasks.spawn("egress", self.egress.run())
+        self._tasks.spawn("agents", self._agents.run())
         self._recordings.run()
 
     async def close(self) -> None:
@@ -170,6 +175,22 @@ class BridgeService:
             self._tasks,
         )
 
+    def _watch_agents(self) -> Agents:
+        recordings = self._recordings
+        agents = Agents(
+            self.settings,
+            self._stores.meetings,
+            self._stores.calls,
+            recordings.gate,
+            self._stores.posts,
+            recordings.poster,
+            self._relay,
+            self._clock,
+            self._tasks,
+        )
+        recordings.gate.answered = agents.answered
+        return agents
+
     def _follow_calls(self) -> Calls:
         return Calls(
             self._database,
@@ -183,6 +204,7 @@ class BridgeService:
             return_seconds=self.settings.return_seconds,
             observer=self.captures,
             arrived=self.watch.arrived,
+            moved=self._agents.moved,
             leaves=self._leaves,
             members=self._matrix.rtc_members,
             track_changed=self._moderation.track_changed,

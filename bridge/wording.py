@@ -98,6 +98,14 @@ def latecomers_asked(language: str, kinds: Collection[Kind], prefix: str, asked:
     return _mentioning(say(language, f"room.ask.late.{_kinds(kinds)}", names=_MENTIONED, prefix=prefix), asked)
 
 
+def agents_came(language: str, names: Sequence[str], prefix: str, asked: Sequence[Person]) -> Worded:
+    """Programs take part; `asked` are mentioned."""
+    sentence = say(language, "room.agents.came", names=names_words(language, names), prefix=prefix)
+    if not asked:
+        return Worded(sentence, "")
+    return _mentioning(f"{sentence}\n{say(language, 'room.ask.please', names=_MENTIONED)}", asked)
+
+
 def _kinds(kinds: Collection[Kind]) -> str:
     return next(iter(kinds)).value if len(kinds) == 1 else "both"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from bridge.consent_store import Answer, Kind
+from bridge.consent_store import CAPTURED, Answer, Kind
 from bridge.entrance import Opened
 from bridge.modes import MODE_END_TO_END, MODE_SERVER
 from bridge.people import MATRIX_DEVICE_LIMIT
@@ -132,12 +132,12 @@ class Api:
 
     async def _start_capture(self, request: web.Request) -> Mapping[str, Any]:
         session = await self._session(request)
-        kinds = _kinds(await read_json(request))
+        kinds = _kinds(await read_json(request), CAPTURED)
         return await self._bridge.conference.start_capture(session, _meeting_id(request), kinds)
 
     async def _stop_capture(self, request: web.Request) -> Mapping[str, Any]:
         session = await self._session(request)
-        kinds = _kinds(await read_json(request))
+        kinds = _kinds(await read_json(request), CAPTURED)
         return await self._bridge.conference.stop_capture(session, _meeting_id(request), kinds)
 
     async def _consent(self, request: web.Request) -> Mapping[str, Any]:
@@ -150,7 +150,7 @@ class Api:
         if earlier not in ("keep", "remove") or (earlier == "remove" and answer == "yes"):
             raise CallerError("bad_field", "“earlier” must be “keep”, or “remove” with a no.", field="earlier")
         answers = await self._bridge.conference.answer(
-            session, _meeting_id(request), _kinds(body), agree=answer == "yes", remove_earlier=earlier == "remove"
+            session, _meeting_id(request), _kinds(body, Kind), agree=answer == "yes", remove_earlier=earlier == "remove"
         )
         return {kind.value: answers.get(kind, Answer.UNASKED).value for kind in Kind}
 
@@ -214,10 +214,10 @@ def _meeting_id(request: web.Request) -> MeetingId:
     return MeetingId(request.match_info["id"])
 
 
-def _kinds(body: Mapping[str, Any]) -> list[Kind]:
-    """`kinds` of a request: one or both, each once."""
+def _kinds(body: Mapping[str, Any], among: Iterable[Kind]) -> list[Kind]:
+    """`kinds` of a request: one or several, each once."""
     names = body.get("kinds")
-    known = {kind.value: kind for kind in Kind}
+    known = {kind.value: kind for kind in among}
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name in known for name in names):
-        raise CallerError("bad_field", "“kinds” must list “recording”, “transcription” or both.", field="kinds")
+        raise CallerError("bad_field", f"“kinds” must list some of: {', '.join(known)}.", field="kinds")
     return [known[name] for name in dict.fromkeys(names)]

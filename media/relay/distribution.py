@@ -97,7 +97,10 @@ class Distribution:
 
     def _allowed(self, identity: str, track: PublishedTrack) -> bool:
         publisher = self._members.get(track.publisher)
-        return publisher is not None and publisher.participant.track_rights.allow(identity, track.sid)
+        subscriber = self._members.get(identity)
+        if publisher is None or subscriber is None or not subscriber.participant.may_have_media_of(track.publisher):
+            return False
+        return publisher.participant.track_rights.allow(identity, track.sid)
 
     def _tell_right(self, connection: Connection, track: PublishedTrack, allowed: bool) -> None:
         """A client that wants a track learns when its publisher refuses it, and when no longer."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from livekit.protocol import models
+from livekit.protocol.agent_dispatch import RoomAgentDispatch
 
 from media.relay.participant import Participant
 from media.relay.seams import RelayListener, RoomFacts
@@ -23,6 +24,16 @@ class RoomView(Protocol):
     def facts(self) -> RoomFacts: ...
 
     def info(self) -> models.Room: ...
+
+    def people(self) -> list[Participant]:
+        """Those who are there, agents and other servants left out."""
+        ...
+
+    def has(self, identity: str) -> bool: ...
+
+    def wanted_agents(self) -> tuple[RoomAgentDispatch, ...]:
+        """As whoever created it said."""
+        ...
 
 
 class RoomObserver:

@@ -74,6 +74,7 @@ class Participant:
         self.data_subscriptions = DataSubscriptions()
         self.sender = Sender(self.identity, self.sid, limits.data_packet)
         self.track_rights = TrackRights()
+        self.hearing: frozenset[str] = frozenset()  # who agreed to be heard by it, where that is asked for
         self.chosen: dict[str, bool] = {}  # track sid → (un)subscribed by the client, which stands above automatism
         self._limits = limits
         if grants.can_update_own_metadata:
@@ -88,6 +89,14 @@ class Participant:
     @property
     def visible(self) -> bool:
         return self.active and not self.grants.hidden
+
+    @property
+    def dependent(self) -> bool:
+        """It is there for others: no room stays open for it."""
+        return self.grants.kind in ("agent", "egress")
+
+    def may_have_media_of(self, publisher: str) -> bool:
+        return not self.grants.by_consent or publisher in self.hearing
 
     def facts(self) -> ParticipantFacts:
         return ParticipantFacts(

@@ -107,5 +107,6 @@ def narrowed(current: Grants, other: Grants) -> Grants:
         can_publish_data=current.can_publish_data and other.can_publish_data,
         can_publish_sources=sources,
         can_update_own_metadata=current.can_update_own_metadata and other.can_update_own_metadata,
+        by_consent=current.by_consent or other.by_consent,
         expires_at=other.expires_at,
     )

@@ -12,6 +12,9 @@ import structlog
 from aiohttp import web
 from livekit.protocol import models
 
+from media.relay.agents.dispatch_service import AgentDispatchService
+from media.relay.agents.dispatcher import Dispatcher
+from media.relay.agents.socket import AgentSockets
 from media.relay.datachannels import from_server
 from media.relay.egress_service import EgressService, message_of
 from media.relay.environment import Environment
@@ -154,10 +157,11 @@ class Relay:
         self._due: dict[str, float] = {}
         self._delivery = self._make_delivery()
         self._webhooks = WebhookEvents(self._delivery, clock)
+        self._dispatcher = Dispatcher(self._environment, self._webhooks.agent_job, self._put_out)
         self.registry = self._make_registry()
 
     def _make_registry(self) -> Rooms:
-        return Rooms(self._environment, Observers(ForListener(self._listener), self._webhooks))
+        return Rooms(self._environment, Observers(ForListener(self._listener), self._webhooks, self._dispatcher))
 
     def _make_delivery(self) -> Destination:
         webhooks, key = self._settings.webhooks, self._settings.webhook_key
@@ -176,12 +180,15 @@ class Relay:
         self.registry = self._make_registry()
 
     def mount(self, root: web.Application) -> None:
-        """Add `/rtc…` and `/twirp…` to an application. `/` is left to others, who must answer it with 200."""
+        """Add `/rtc…`, `/twirp…` and `/agent` to an application. `/` is left to others, who must answer it with 200."""
         SignalService(self.registry, self._admission, self._environment).add_routes(root.router)
         twirp = Twirp(self._settings, self._clock)
         twirp.serve("livekit.RoomService", RoomService(self.registry).methods())
         twirp.serve("livekit.Egress", EgressService(self._egress).methods())
+        dispatches = AgentDispatchService(self.registry, self._dispatcher, self._settings.limits)
+        twirp.serve("livekit.AgentDispatchService", dispatches.methods())
         twirp.add_routes(root.router)
+        AgentSockets(self._dispatcher, self._environment).add_routes(root.router)
 
     async def start(self) -> None:
         """Open the media ports. Raises `OSError`."""
@@ -295,6 +302,19 @@ class Relay:
             member,
             replace(member.participant.grants, can_publish=can_publish, can_publish_sources=can_publish_sources),
         )
+
+    def set_hearing(self, room: str, identity: str, of: frozenset[str]) -> None:
+        found = self.registry.get(room)
+        member = found.member(identity)
+        if member.participant.hearing != of:
+            member.participant.hearing = of
+            found.distribution.welcome(member)
+
+    def _put_out(self, room: str, identity: str) -> None:
+        found = self.registry.find(room)
+        member = found.members.get(identity) if found is not None else None
+        if found is not None and member is not None:
+            found.remove(member, models.PARTICIPANT_REMOVED)
 
     def mute_track(self, room: str, identity: str, track_sid: str) -> None:
         found = self.registry.get(room)

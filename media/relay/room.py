@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 from livekit.protocol import models, rtc
+from livekit.protocol.agent_dispatch import RoomAgentDispatch
 
 from media.relay import greeting, permissions, quality, tokens
 from media.relay.connection import Connection
@@ -49,6 +50,7 @@ class RoomOptions:
     departure_timeout: float
     max_participants: int
     metadata: str = ""
+    agents: tuple[RoomAgentDispatch, ...] = ()
 
 
 class Room:
@@ -105,6 +107,19 @@ class Room:
     def _active(self) -> list[Connection]:
         return [member for member in self.members.values() if member.participant.active]
 
+    def people(self) -> list[Participant]:
+        return [member.participant for member in self._active() if not member.participant.dependent]
+
+    def has(self, identity: str) -> bool:
+        return identity in self.members
+
+    def wanted_agents(self) -> tuple[RoomAgentDispatch, ...]:
+        return self.options.agents
+
+    def _deserted(self) -> bool:
+        """Agents keep no room open."""
+        return all(member.participant.dependent for member in self.members.values())
+
     def visible(self) -> list[Participant]:
         members = [member.participant for member in self.members.values() if member.participant.visible]
         return [*members, *self.presences]
@@ -132,7 +147,7 @@ class Room:
         connection = Connection(participant, self, self._env)
         connection.joined(clock.monotonic())
         self.members[participant.identity] = connection
-        self._used = True
+        self._used = self._used or not participant.dependent
         connection.attach(outbox)
         others = [other.info() for other in self.visible()]
         connection.send(greeting.join_response(self.info(), participant, others, settings, clock.wall()))
@@ -185,7 +200,7 @@ class Room:
         connection.close(CloseCode.RESTART, models.DisconnectReason.Name(reason))
         if was_visible:
             self._broadcast(rtc.SignalResponse(update=rtc.ParticipantUpdate(participants=[participant.info()])))
-        if not self.members:
+        if self._deserted() and not participant.dependent:
             self._empty_since = self._env.clock.monotonic()
         name = models.DisconnectReason.Name(reason)
         log.info("leave", room=loggable(self.name), who=loggable(participant.sid), reason=name)
@@ -325,13 +340,18 @@ class Room:
         """To everybody it is addressed to but the sender; hidden participants are no audience."""
         for member in self.members.values():
             participant = member.participant
-            if member is not sender and participant.visible and routed.reaches(participant.identity, participant.sid):
+            if member is sender or not participant.visible:
+                continue
+            if sender is not None and not participant.may_have_media_of(sender.participant.identity):
+                continue
+            if routed.reaches(participant.identity, participant.sid):
                 member.send_data(routed.label, routed.payload)
 
     def frame_received(self, connection: Connection, frame: bytes) -> None:
-        sid = connection.participant.data_tracks.named_in(frame)
+        sid, sender = connection.participant.data_tracks.named_in(frame), connection.participant.identity
         for member in self.members.values():
-            if member is not connection and member.participant.visible:
+            participant = member.participant
+            if member is not connection and participant.visible and participant.may_have_media_of(sender):
                 readdressed = member.participant.data_subscriptions.readdress(sid, frame)
                 if readdressed is not None:
                     member.send_data(DATA_TRACK, readdressed)
@@ -377,7 +397,7 @@ class Room:
     def expired(self, now: float) -> bool:
         """Nobody came, or the last one has left for long enough."""
         timeout = self.options.departure_timeout if self._used else self.options.empty_timeout
-        return not self.members and now - self._empty_since >= timeout
+        return self._deserted() and now - self._empty_since >= timeout
 
     def close(self, reason: models.DisconnectReason) -> None:
         """Everybody leaves. When the service stops they are asked to come back: it may only be a restart."""

@@ -54,6 +54,7 @@ class RoomService:
             request.departure_timeout or defaults.departure_timeout,
             request.max_participants or defaults.max_participants,
             request.metadata,
+            tuple(request.agents),
         )
         return self._rooms.create(request.name, options).info()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import structlog
 from livekit.protocol import models, rtc
+from livekit.protocol.agent_dispatch import RoomAgentDispatch
 
 from media.relay import resume
 from media.relay.connection import Connection
@@ -68,6 +70,11 @@ class Rooms:
         self._observer.room_started(room)
         return room
 
+    @property
+    def auto_create(self) -> bool:
+        """Rooms need not be created before they are used."""
+        return self._env.settings.rooms.auto_create
+
     def default_options(self) -> RoomOptions:
         defaults = self._env.settings.rooms
         return RoomOptions(defaults.empty_timeout, defaults.departure_timeout, defaults.max_participants)
@@ -77,7 +84,7 @@ class Rooms:
         if self.stopping:
             raise CallerError("stopping", "the relay is stopping; try again in a moment", status=503)
         room = self.find(grants.room)
-        if room is None and not (self._env.settings.rooms.auto_create or grants.room_create):
+        if room is None and not (self.auto_create or grants.room_create):
             raise CallerError("not_found", NO_ROOM, status=404)
         if room is not None and grants.identity in room.presences:
             raise CallerError("identity_taken", "this identity is the service's own in this room", status=403)
@@ -88,7 +95,8 @@ class Rooms:
         """Join or resume; `check_enter` has passed. None: the client was told to begin anew."""
         if request.reconnect:
             return self._resume(grants, request, outbox)
-        room = self.create(grants.room, self.default_options())
+        wishes = [RoomAgentDispatch(agent_name=one.agent_name, metadata=one.metadata) for one in grants.agents]
+        room = self.create(grants.room, replace(self.default_options(), agents=tuple(wishes)))
         requests = self._rooms[grants.room][1]
         connection = room.join(grants, request, outbox)
         JOINS.labels("single" if request.single else "dual").inc()

@@ -23,6 +23,14 @@ class TrackSource(Enum):
 
 
 @dataclass(frozen=True)
+class AgentWish:
+    """An agent that is to come into a room."""
+
+    agent_name: str
+    metadata: str = ""
+
+
+@dataclass(frozen=True)
 class Grants:
     """The claims of a verified LiveKit access token.
 
@@ -50,6 +58,8 @@ class Grants:
     hidden: bool = False
     recorder: bool = False
     agent: bool = False
+    by_consent: bool = False  # gets media and data only of those whom `RelayControl.set_hearing` names
+    agents: tuple[AgentWish, ...] = ()  # to be sent into the room, should this join create it
 
 
 @dataclass(frozen=True)
@@ -258,6 +268,11 @@ class RelayControl(Protocol):
     ) -> None:
         """Replace what somebody may publish; no sources named: all of them. What they may no longer publish ends at
         once, for everybody and whatever their client goes on sending; the client is told and may publish the rest."""
+        ...
+
+    def set_hearing(self, room: str, identity: str, of: frozenset[str]) -> None:
+        """Whose media and data a participant gets that was admitted `by_consent`; what it may no longer have ends at
+        once. Nobody's until this is called."""
         ...
 
     def mute_track(self, room: str, identity: str, track_sid: str) -> None:

@@ -47,6 +47,14 @@ class Webhooks(_Section):
     longest: float = Field(default=300.0, gt=0, description="Seconds that an event is tried: a receiver's restart")
 
 
+class Agents(_Section):
+    """Programs that register as agent workers with an API key."""
+
+    automatic: bool = Field(
+        default=False, description="Workers without an agent name are sent into every room, as LiveKit does"
+    )
+
+
 class Rooms(_Section):
     """What a room is like unless whoever creates it says otherwise."""
 
@@ -95,6 +103,7 @@ class RelaySettings(_Section):
     packet_threads: int = Field(default=1, ge=0, le=1, description="Of the compiled path; 0: packets wait for the loop")
     turn: Turn | None = None
     webhooks: Webhooks = Webhooks()
+    agents: Agents = Agents()
     rooms: Rooms = Rooms()
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()

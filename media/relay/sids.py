@@ -19,6 +19,9 @@ DATA_TRACK = "DTR_"
 NODE = "ND_"
 RPC = "RPC_"
 EVENT = "EV_"  # of a webhook
+WORKER = "AW_"
+DISPATCH = "AD_"
+JOB = "AJ_"
 
 
 def new_sid(prefix: str) -> str:

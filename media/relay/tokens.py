@@ -16,12 +16,13 @@ from typing import Any
 
 import jwt
 
-from media.relay.seams import Grants, TrackSource
+from media.relay.seams import AgentWish, Grants, TrackSource
 from palabre.base.errors import CallerError
 
 MAX_TOKEN = 7 * 1024  # characters; tokens travel in the request line, which HTTP servers cut at 8 KiB
 MAX_LIFETIME = 366 * 86400.0  # seconds; a token good for longer is a mistake (LiveKit's CLI gives a year at most)
 LEEWAY = 30.0  # seconds that clocks of issuer and relay may be apart
+MAX_AGENTS = 32  # a token names; a room holds no more
 CLOCK_TROUBLE = 900.0  # a token this little off is from a wrong clock rather than old: say so
 ALGORITHM = "HS256"
 
@@ -146,6 +147,15 @@ def _sources(video: Mapping[str, Any]) -> tuple[TrackSource, ...]:
         raise TokenError("the access token's canPublishSources are not track sources") from error
 
 
+def _agents(claims: Mapping[str, Any]) -> tuple[AgentWish, ...]:
+    """Of the room's configuration, which stands beside the grants; the rest of it is the relay's to set."""
+    configuration = claims.get("roomConfig") or {}
+    wishes = configuration.get("agents") or [] if isinstance(configuration, dict) else None
+    if not isinstance(wishes, list) or not all(isinstance(wish, dict) for wish in wishes):
+        raise TokenError("the access token's roomConfig is malformed")
+    return tuple(AgentWish(_text(wish, "agentName"), _text(wish, "metadata")) for wish in wishes[:MAX_AGENTS])
+
+
 def _grants(issuer: str, claims: Mapping[str, Any], expires_at: float) -> Grants:
     video = claims.get("video") or {}
     attributes = claims.get("attributes") or {}
@@ -175,6 +185,7 @@ def _grants(issuer: str, claims: Mapping[str, Any], expires_at: float) -> Grants
         hidden=_flag(video, "hidden"),
         recorder=_flag(video, "recorder"),
         agent=_flag(video, "agent"),
+        agents=_agents(claims),
     )
 
 

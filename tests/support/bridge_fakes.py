@@ -268,6 +268,11 @@ class FakeRelay:
         self.key_frames: list[tuple[str, str]] = []  # (identity, track) asked for
         self.listener: Any = None
         self.egress: list[EgressFacts] = []  # told to webhooks
+        self.hearing: dict[str, frozenset[str]] = {}  # by agent
+
+    def set_hearing(self, room: str, identity: str, of: frozenset[str]) -> None:
+        self._person(room, identity)
+        self.hearing[identity] = of
 
     def tell_egress(self, egress: EgressFacts) -> None:
         self.egress.append(egress)
@@ -368,8 +373,8 @@ class FakeRelay:
         shown, prefix = self.attributes(room, identity), "palabre.consent."
         return {name.removeprefix(prefix): value for name, value in shown.items() if name.startswith(prefix)}
 
-    def join(self, room: str, identity: str, name: str = "") -> None:
-        facts = ParticipantFacts(identity, f"PA_{identity}", name or identity, "standard", {}, 0.0)
+    def join(self, room: str, identity: str, name: str = "", kind: str = "standard") -> None:
+        facts = ParticipantFacts(identity, f"PA_{identity}", name or identity, kind, {}, 0.0)
         self._room(room).people[identity] = facts
         self._room(room).tracks[identity] = {}
         self.listener.participant_joined(room, facts)

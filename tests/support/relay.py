@@ -35,13 +35,15 @@ class OpenDoor:
 
     refused: set[str] = field(default_factory=set)  # identities
     narrowing: dict[str, dict[str, Any]] = field(default_factory=dict)  # identity → changed grants
+    agents: dict[str, Any] = field(default_factory=dict)  # changed grants of every agent
     asked: list[str] = field(default_factory=list)
 
     async def admit(self, grants: Grants) -> Grants:
         self.asked.append(grants.identity)
         if grants.identity in self.refused:
             raise CallerError("not_in_room", "you are not in this room", status=403)
-        return replace(grants, **self.narrowing.get(grants.identity, {}))
+        agents = self.agents if grants.kind == "agent" else {}
+        return replace(grants, **agents, **self.narrowing.get(grants.identity, {}))
 
 
 @dataclass
