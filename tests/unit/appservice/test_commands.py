@@ -36,7 +36,7 @@ def test_a_command_is_read_as_people_type_it(written: str, name: str, arguments:
 @pytest.mark.parametrize(
     ("written", "sentence"),
     [
-        ("!palabre agree recordign", "Write it like this: !palabre agree [recording or transcription]"),
+        ("!palabre agree recordign", "Write it like this: !palabre agree [recording, transcription or agent]"),
         ("!palabre dance", "I don't know “dance”. Write “!palabre help” to see what I can do."),
         ("!palabre meeting", 'Write it like this: !palabre meeting "title" [@user:server …]'),
         ('!palabre meeting ""', 'Write it like this: !palabre meeting "title" [@user:server …]'),

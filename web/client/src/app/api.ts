@@ -1,5 +1,5 @@
 /** The HTTP API of docs/http-api.md, typed. Holds the session in memory and nowhere else. */
-import type { Answer, Capture, Kind } from '../call/capture'
+import type { Answer, Capture, Consent, Kind } from '../call/capture'
 import { parseCapture } from '../call/capture'
 
 export interface User {
@@ -118,7 +118,7 @@ export class Api {
     return parseCapture(await this.call('DELETE', `/meetings/${encodeURIComponent(id)}/capture`, { kinds }))
   }
 
-  async answerConsent(id: string, kinds: Kind[], answer: Answer): Promise<void> {
+  async answerConsent(id: string, kinds: Consent[], answer: Answer): Promise<void> {
     await this.call('PUT', `/meetings/${encodeURIComponent(id)}/consent`, { kinds, answer })
   }
 

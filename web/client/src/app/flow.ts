@@ -5,7 +5,7 @@
  * belongs (`screens.next` ignores events that no longer fit), so that a late answer changes nothing.
  */
 import { createStore } from 'zustand/vanilla'
-import type { Answer, Capture, Kind } from '../call/capture'
+import type { Answer, Capture, Consent, Kind } from '../call/capture'
 import { callIdOf, NOTHING, running } from '../call/capture'
 import type { Devices } from '../call/devices'
 import type { Tracks } from '../call/preview'
@@ -235,7 +235,7 @@ export class Flow {
   }
 
   /** End-to-end, a yes is an event that the person's own device encrypts, and nothing else; a no takes every way. */
-  async answerConsent(kinds: Kind[], answer: Answer): Promise<void> {
+  async answerConsent(kinds: Consent[], answer: Answer): Promise<void> {
     const put = () => this.ask(() => this.api.answerConsent(this.meetingId, kinds, answer))
     if (this.running?.stay?.endToEnd !== true) return await put()
     const sent = this.sendConsent(kinds, answer)
@@ -258,7 +258,7 @@ export class Flow {
   }
 
   /** Whether it went through the room. */
-  private async sendConsent(kinds: Kind[], answer: Answer, more: { earlier?: 'remove' } = {}): Promise<boolean> {
+  private async sendConsent(kinds: Consent[], answer: Answer, more: { earlier?: 'remove' } = {}): Promise<boolean> {
     const { session, stay } = this.running ?? {}
     if (session === undefined || stay?.endToEnd !== true) return false
     const call = callIdOf(session.room.metadata)

@@ -3,6 +3,9 @@
 export const KINDS = ['recording', 'transcription'] as const
 export type Kind = (typeof KINDS)[number]
 
+/** What somebody may agree to: to be captured, or to be heard by programs in the call. */
+export type Consent = Kind | 'agent'
+
 /** What somebody answers. */
 export type Answer = 'yes' | 'no'
 

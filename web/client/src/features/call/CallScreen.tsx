@@ -10,6 +10,7 @@ import { captureModel } from '../../call/captureModel'
 import { makeRoster } from '../../call/roster'
 import { fetched } from '../later/fetched'
 import { Notices } from '../../ui/Live'
+import { AgentBanner } from '../agents/AgentBanner'
 import { CaptureContext } from '../capture/context'
 import { ConsentBanner } from '../capture/ConsentBanner'
 import { ConnectionBanners } from '../connection/ConnectionBanners'
@@ -64,6 +65,7 @@ function Layout({ meeting, call }: { meeting: Meeting; call: RunningCall }) {
       <div className={css.banners} data-region>
         <ConnectionBanners />
         <ConsentBanner />
+        <AgentBanner />
         <Earlier />
       </div>
       <main id="stage" className={css.stage} tabIndex={-1} aria-label={t('stage')} data-region>
