@@ -149,7 +149,9 @@ async def test_json_is_taken_in_both_spellings_and_answered(relay: RunningRelay)
 
 
 async def test_other_services_and_methods_say_what_they_are(relay: RunningRelay) -> None:
-    assert (await twirp(relay, "StartEgress", {}, service="Egress", room_record=True))[0] == 501
+    assert (await twirp(relay, "CreateIngress", {}, service="Ingress"))[0] == 501
+    assert (await twirp(relay, "StartWebEgress", {}, service="Egress", room_record=True))[0] == 501
+    assert (await twirp(relay, "ListEgress", {}, service="Egress"))[0] == 403
     status, answer = await twirp(relay, "Nonsense", {})
     assert (status, answer["code"]) == (404, "bad_route")
     status, answer = await twirp(relay, "CreateRoom", {"name": {}}, room_create=True)
