@@ -19,7 +19,13 @@ NOBODY: frozenset[str] = frozenset()
 
 async def come(world: World, room: str, identity: str = SCRIBE, name: str = "Scribe") -> None:
     world.relay.join(room, identity, name, "agent")
-    await world.until(lambda: identity in world.relay.hearing)
+    people = [one.identity for one in world.relay.participants(room) if one.kind != "agent"]
+
+    def known() -> bool:
+        shown = all("palabre.consent.agent" in world.relay.attributes(room, one) for one in people)
+        return shown and identity in world.relay.hearing
+
+    await world.until(known)
 
 
 def asked(world: World) -> list[str]:

@@ -106,10 +106,8 @@ async def test_consent_is_for_one_kind_and_each_kind_has_its_own_tap(bridge_worl
     await bridge_world.command("transcribe")
     call = await service.listener._calls.open_call(meeting.id)
     assert call is not None
-    assert await service.captures._gate.answers(call.id, bob.key) == {
-        RECORDING: Answer.YES,
-        TRANSCRIPTION: Answer.ASKED,
-    }
+    answers = await service.captures._gate.answers(call.id, bob.key)
+    assert (answers[RECORDING], answers[TRANSCRIPTION]) == (Answer.YES, Answer.ASKED)
     assert sum(tap.key[1] == f"{BOB}/tab" for tap in bridge_world.relay.taps) == 1
 
 

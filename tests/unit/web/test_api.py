@@ -127,7 +127,7 @@ async def test_capture_and_consent_from_the_page(client: Client, bridge_world: W
     assert status == 200
     assert capture["recording"] == {"by": "Alice", "since": bridge_world.clock.wall()}
     _, answers = await ask(client, "PUT", f"{path}/consent", {"kinds": ["recording"], "answer": "yes"}, bob)
-    assert answers == {"recording": "yes", "transcription": "asked"}
+    assert answers == {"recording": "yes", "transcription": "asked", "agent": "unasked"}
     _, view = await ask(client, "GET", path, session=bob)
     assert view["call"]["participants"] == ["Alice", "Bob"]
     assert len(bridge_world.relay.open_taps()) == 2  # each person's microphone, read by one or two captures
