@@ -4,8 +4,8 @@ Each call runs in real time over SRTP (AES-128-GCM) through the packet path in a
 time counts. One person
 speaks and is shown large to all (720p, 1.7 Mbit/s), eight others are shown small (180p, 150 kbit/s) to each, everybody
 hears everybody: who is silent sends an Opus packet every 400 ms (DTX). Layers that nobody is shown are not sent
-(dynacast); cameras that are not shown are subscribed to and paused. Everybody sends receiver reports and transport-cc
-feedback, and takes it. Signalling, ICE, DTLS and data channels are not in it. The last line is JSON.
+(dynacast); cameras that are not shown are subscribed to and paused. Everybody sends reports of both kinds and
+transport-cc feedback, and gets them. Signalling, ICE, DTLS and data channels are not in it. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from media.relay.plane import rtcp
 from tests.bench.bench_relay import Floor
 from tests.bench.call_process import PROFILE, call, large_for, small_for
 from tests.bench.ends import End, Ends, bound
@@ -64,17 +65,24 @@ def microphone_packets(person: int, ssrc: int, start: float, seconds: float) -> 
         yield start + number * interval, opus_packet(1000 + number, ssrc=ssrc, mid="1", payload=payload)
 
 
+def reports(ssrc: int, clock_rate: int, start: float, seconds: float) -> Iterator[tuple[float, bytes]]:
+    """Sender reports, which the relay passes on in the numbers of each subscriber."""
+    for second in range(int(seconds)):
+        yield start + second, rtcp.pack_sender_report(ssrc, second << 32, second * clock_rate, second, second)
+
+
 def published(person: int, size: int, seconds: float) -> Iterator[tuple[float, bytes, int]]:
     """Packets with when they are due and how many get them. Nobody's clocks agree."""
     start, ssrc, others = person * 0.0037 % 0.05, 100 * (person + 1), set(range(size)) - {person}
     small = sum(person in small_for(other, size) for other in others)
     large = sum(person == large_for(other) for other in others)
-    for due, packet in microphone_packets(person, ssrc, start, seconds):
-        yield due, packet, len(others)
-    for due, packet in camera_packets(SMALL, ssrc + 1, start, seconds) if small else ():
-        yield due, packet, small
-    for due, packet in camera_packets(LARGE, ssrc + 2, start, seconds) if large else ():
-        yield due, packet, large
+    streams = [(microphone_packets(person, ssrc, start, seconds), len(others), ssrc, 48_000)]
+    for layer, getters, stream in ((SMALL, small, ssrc + 1), (LARGE, large, ssrc + 2)):
+        if getters:
+            streams.append((camera_packets(layer, stream, start, seconds), getters, stream, 90_000))
+    for packets, getters, stream, clock_rate in streams:
+        yield from ((due, packet, getters) for due, packet in packets)
+        yield from ((due, packet, 0) for due, packet in reports(stream, clock_rate, start, seconds))
 
 
 class Call:
@@ -114,7 +122,11 @@ class Call:
         schedule.sort(key=lambda item: item[0])
         self.sent_rate = len(schedule) / seconds
         self.got_rate = sum(getters for *_, getters in schedule) / seconds
-        self.ends.load([(due, person, self._peers[person].protect(packet)) for due, person, packet, _ in schedule])
+        self.ends.load([(due, person, self._protected(person, packet)) for due, person, packet, _ in schedule])
+
+    def _protected(self, person: int, packet: bytes) -> bytes:
+        peer = self._peers[person]
+        return peer.protect_rtcp(packet) if packet[1] == rtcp.SR else peer.protect(packet)
 
     async def close(self) -> None:
         self._control.send(None)

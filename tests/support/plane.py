@@ -113,13 +113,16 @@ class Peer:
     def protect(self, packet: bytes) -> bytes:
         return self._send.protect(packet)
 
+    def protect_rtcp(self, packet: bytes) -> bytes:
+        return self._send.protect_rtcp(packet)
+
     def send(self, packet: bytes, now: float | None = None) -> None:
         """An RTP packet to the plane."""
         self.plane.receive(self.session, self.protect(packet), self.now if now is None else now)
 
     def send_rtcp(self, packet: bytes, now: float | None = None) -> None:
         """A compound RTCP packet to the plane."""
-        self.plane.receive(self.session, self._send.protect_rtcp(packet), self.now if now is None else now)
+        self.plane.receive(self.session, self.protect_rtcp(packet), self.now if now is None else now)
 
     def take(self, datagram: bytes) -> None:
         """The plane's output for this session."""
