@@ -62,6 +62,8 @@ class Rooms:
             return found[0]
         if not name or len(name) > MAX_ROOM_NAME:
             raise CallerError("bad_room", f"the room's name must have 1 to {MAX_ROOM_NAME} characters")
+        if len(self._rooms) >= self._env.settings.limits.rooms:
+            raise CallerError("too_many_rooms", "there are as many rooms as there may be", status=429)
         if len(options.metadata.encode()) > self._env.settings.limits.metadata:
             raise CallerError("metadata_too_long", "the room's metadata are too long")
         room = Room(name, options, self._observer, self._env)

@@ -82,6 +82,7 @@ class Limits(_Section):
     signal_message: int = Field(default=2 * 1024 * 1024, ge=1024, description="Bytes; LiveKit's limit")
     signal_queue: int = Field(default=1024, ge=16, description="Messages that wait for a slow reader, then it is cut")
     signal_queue_bytes: int = Field(default=4 * 1024 * 1024, ge=4096, description="The same in bytes")
+    rooms: int = Field(default=10_000, ge=1, description="An empty one has 5 kB; no machine has as many calls")
     tracks: int = Field(default=32, ge=1, description="Per publisher: camera, microphone, screens, and room to spare")
     data_tracks: int = Field(default=64, ge=0, description="Per publisher")
     metadata: int = Field(default=64_000, ge=0, description="Bytes of participant or room metadata; LiveKit's limit")

@@ -14,6 +14,8 @@ from media.relay.measures import Measures
 from media.relay.plane.api import Codec
 from media.relay.sdp import SdpError
 from media.relay.seams import TrackSource
+from media.relay.settings import Limits
+from palabre.base.errors import CallerError
 from tests.support.relay_fakes import FakeClient, World
 
 both_modes = pytest.mark.parametrize("single", [False, True], ids=["dual", "single"])
@@ -464,3 +466,13 @@ def test_attributes_that_the_service_alone_writes_are_not_a_client_s_to_change()
         alice.request(update_metadata=rtc.UpdateParticipantMetadata(attributes=attributes))
         assert alice.got("request_response")[-1].reason == rtc.RequestResponse.NOT_ALLOWED
     assert participant.attributes == {}
+
+
+def test_the_number_of_rooms_is_bounded() -> None:
+    world = World(limits=Limits(rooms=2))
+    for name in ("one", "two"):
+        world.rooms.create(name, world.rooms.default_options())
+    with pytest.raises(CallerError) as refused:
+        world.rooms.create("three", world.rooms.default_options())
+    assert refused.value.code == "too_many_rooms"
+    assert world.rooms.create("one", world.rooms.default_options()).name == "one"
