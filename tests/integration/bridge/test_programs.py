@@ -175,3 +175,55 @@ async def test_an_agent_is_seen_by_everybody_and_hears_whoever_agreed(
             return not (await program.room.list_rooms(api.ListRoomsRequest())).rooms
 
         await until(is_over, "the call ends with its people", seconds=40)
+
+
+@pytest.mark.timeout(400)
+async def test_of_one_track_nothing_else_is_recorded_and_nobody_else_is_asked(
+    deployment: Deployment, make_room: Callable[..., Any]
+) -> None:
+    deployment.settings["secrets"] |= {"livekit_api_key": API_KEY, "livekit_api_secret": API_SECRET}
+    await deployment.start()
+    room: Room = await make_room("alice", "bob")
+    speakers = await call_of_two(room)
+    alice, bob = speakers["alice"], speakers["bob"]
+    async with api.LiveKitAPI(deployment.url, API_KEY, API_SECRET) as program:
+        (call,) = (await program.room.list_rooms(api.ListRoomsRequest())).rooms
+        identity = bob.room.local_participant.identity
+
+        async def camera_of_bob() -> str:
+            asked = api.RoomParticipantIdentity(room=call.name, identity=identity)
+            tracks = (await program.room.get_participant(asked)).tracks
+            return next((track.sid for track in tracks if track.source == api.TrackSource.CAMERA), "")
+
+        camera = await until(camera_of_bob, "Bob's camera is there")
+        request = api.TrackEgressRequest(room_name=call.name, track_id=camera, file=api.DirectFileOutput())
+        started = await program.egress.start_track_egress(request)
+        await room.hears("alice", lambda message: "would like to record one track of" in message.body)
+
+        async def asked() -> bool:
+            return answer(bob, "recording") == "asked"
+
+        await until(asked, "Bob is asked")
+        assert answer(alice, "recording") == ""
+        await agree(room, "alice", "recording")  # to what is not asked of her
+        await agree(room, "bob", "recording")
+
+        async def agreed() -> bool:
+            return answer(bob, "recording") == "yes"
+
+        await until(agreed, "Bob agrees")
+        for _ in range(4):
+            await asyncio.gather(*(speaker.beep() for speaker in speakers.values()))
+            await asyncio.sleep(0.7)
+        await asyncio.gather(*(speaker.leave() for speaker in speakers.values()))
+
+        async def over() -> api.EgressInfo | None:
+            found = (await program.egress.list_egress(api.ListEgressRequest(egress_id=started.egress_id))).items[0]
+            return found if found.status > api.EgressStatus.EGRESS_ENDING else None
+
+        ended: api.EgressInfo = await until(over, "the egress ends with its track", seconds=WORK_SECONDS)
+        assert (ended.status, ended.error) == (api.EgressStatus.EGRESS_COMPLETE, "")
+        message = await room.people["bob"].expect(room.room_id, lambda one: one.body == ended.file_results[0].filename)
+        seen = await asyncio.to_thread(read_recording, await room.people["bob"].download(message))
+        assert set(seen.stamps) == {BOB}
+        assert seen.beeps(ALICE, 0.0) == seen.beeps(BOB, 0.0) == []
