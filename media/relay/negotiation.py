@@ -23,6 +23,9 @@ _FEEDBACK = {
     "audio": ("transport-cc", "nack"),
     "video": ("transport-cc", "ccm fir", "nack", "nack pli", "goog-remb"),
 }
+# libwebrtc neither offers nor repeats NACK for audio, but does it, both ways, as soon as the other side's description
+# has it; LiveKit's servers rely on that too. Clients that don't know it ignore the line.
+_UNASKED = {"audio": frozenset({"nack"}), "video": frozenset[str]()}
 _UP_EXTENSIONS = {
     "audio": frozenset({uris.MID, uris.AUDIO_LEVEL, uris.ABS_SEND_TIME, uris.TRANSPORT_CC}),
     "video": frozenset(
@@ -258,7 +261,7 @@ def accepted(offered: Mapping[str, AgreedDown], reply: Description) -> tuple[Map
         rtx = down.codec.rtx_payload_type if down.codec.rtx_payload_type in codecs else -1
         agreed[mid] = AgreedDown(
             mid,
-            down.codec._replace(rtx_payload_type=rtx, nack="nack" in codec.feedback),
+            down.codec._replace(rtx_payload_type=rtx, nack="nack" in {*codec.feedback, *_UNASKED[section.kind]}),
             tuple(extension for extension in down.extensions if extension.uri in known),
         )
     return agreed, tuple(refused)
@@ -274,7 +277,8 @@ def _find(section: Section, name: str) -> OfferedCodec | None:
 
 
 def _line(section: Section, offered: OfferedCodec, discontinuous: bool) -> CodecLine:
-    feedback = tuple(name for name in _FEEDBACK[section.kind] if name in offered.feedback)
+    spoken = {*offered.feedback, *_UNASKED[section.kind]}
+    feedback = tuple(name for name in _FEEDBACK[section.kind] if name in spoken)
     parameters = offered.parameters
     if discontinuous:
         parameters = f"{parameters};usedtx=1" if parameters else "usedtx=1"

@@ -48,6 +48,25 @@ def test_a_publisher_is_answered_with_one_codec_its_retransmissions_and_its_laye
     assert made.ups["1"].ssrcs == ((3435488220, 0),)
 
 
+def test_lost_audio_is_asked_for_though_libwebrtc_never_offers_it() -> None:
+    offered = parse(capture("chromium-dual-publisher.offer"))
+    assert "nack" not in offered["1"].codecs[0].feedback
+    up = answer(offered, {"1": Receiving("OPUS")}, {}, LOCAL, 2)
+    assert up.ups["1"].codec.nack
+    assert "nack" in read(up.sdp)["1"].codecs[0].feedback
+
+    single = parse(capture("chromium-single-join.offer"))
+    mid = next(section.mid for section in single.sections if section.kind == "audio")
+    down = answer(single, {}, {mid: Downlink("OPUS", SENDING)}, LOCAL, 2)
+    assert down.downs[mid].codec.nack
+    assert "nack" in read(down.sdp)[mid].codecs[0].feedback
+
+    ours = offer([OfferedSection("1", "audio", "OPUS", Downlink("OPUS", SENDING))], LOCAL, 1)
+    silent = parse(ours.sdp.replace("sendonly", "recvonly").replace("a=rtcp-fb:111 nack\r\n", ""))
+    agreed, refused = accepted(ours.downs, silent)
+    assert (agreed["1"].codec.nack, refused) == (True, ())
+
+
 def test_the_dependency_descriptor_is_taken_for_svc_codecs_only() -> None:
     parsed = parse(capture("chromium-dual-publisher.offer"))
     for codec, taken in (("VP8", False), ("H264", False), ("VP9", True), ("AV1", True)):
