@@ -119,13 +119,17 @@ def serve(config: Config = DEFAULT_CONFIG, dev: Dev = False) -> None:
 def doctor(
     server_name: Annotated[str, typer.Argument(help="With --focus: a homeserver, by default your own.")] = "",
     focus: Annotated[bool, typer.Option("--focus", help="Whether Matrix clients' own calls work on Palabre.")] = False,
-    language: Annotated[str, typer.Option(help="With --focus: fr, de or en; by default that of the settings.")] = "",
+    network: Annotated[bool, typer.Option("--network", help="Which ways into a call work from this machine.")] = False,
+    language: Annotated[str, typer.Option(help="Of --focus and --network: fr, de or en; by default as set.")] = "",
     config: Config = DEFAULT_CONFIG,
     dev: Dev = False,
 ) -> None:
     """Check the deployment, and say in one sentence each what is wrong and what to do."""
     if focus:
         _doctor_focus(_settings(config, dev=dev), server_name, language)
+        return
+    if network:
+        _doctor_network(_settings(config, dev=dev), language)
         return
     if server_name:
         _fail("A homeserver is looked at with --focus.")
@@ -139,12 +143,24 @@ def doctor(
     except SettingsError as error:
         _fail(str(error))
     findings = asyncio.run(doctor.examine())
-    width = max(len(name) for name in findings)
-    for name, finding in findings.items():
-        mark = typer.style("ok  ", fg="green") if finding.ok else typer.style("FIX ", fg="red", bold=True)
-        typer.echo(f"{mark} {name:<{width}}  {finding.sentence}")
-    if not all(finding.ok for finding in findings.values()):
+    _tell([(name, finding.ok, finding.sentence) for name, finding in findings.items()])
+
+
+def _tell(findings: list[tuple[str, bool, str]]) -> None:
+    """Print (name, whether it is well, sentence) each; ends with status 1 unless all is well."""
+    width = max(len(name) for name, _, _ in findings)
+    for name, ok, sentence in findings:
+        mark = typer.style("ok  ", fg="green") if ok else typer.style("FIX ", fg="red", bold=True)
+        typer.echo(f"{mark} {name:<{width}}  {sentence}")
+    if not all(ok for _, ok, _ in findings):
         raise typer.Exit(1)
+
+
+def _doctor_network(settings: Settings, language: str) -> None:
+    from palabre.network_doctor import examine_network
+
+    findings = asyncio.run(examine_network(settings, language or settings.language))
+    _tell([(finding.name, finding.ok, finding.sentence) for finding in findings])
 
 
 def _doctor_focus(settings: Settings, server_name: str, language: str) -> None:

@@ -118,6 +118,7 @@ def relay_settings(settings: Settings) -> RelaySettings:
             "udp_port": media.udp_port,
             "tcp_port": media.tcp_port,
             "advertised": media.advertised,
+            "stun": media.stun,
             "api_keys": {settings.secrets.livekit_api_key: settings.secrets.livekit_api_secret},
             # The bridge makes the rooms: a token given while a call ran brings none back that has ended.
             "rooms": {"auto_create": False},

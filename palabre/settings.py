@@ -73,6 +73,9 @@ class MediaPorts(BaseModel):
     advertised: tuple[str, ...] = Field(
         default=(), description="Public IP addresses of this machine; needed when host is not one of them"
     )
+    stun: str = Field(
+        default="", description="A STUN server (host:port) to ask for the public address, behind a NAT that keeps ports"
+    )
 
 
 class Log(BaseModel):

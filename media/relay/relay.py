@@ -24,6 +24,7 @@ from media.relay.observers import ForListener, Observers
 from media.relay.plane.api import Delivery, MediaLine
 from media.relay.plane.choice import make_plane
 from media.relay.quality import INTERVAL as QUALITY_INTERVAL
+from media.relay.reach import Reach
 from media.relay.room import Room, RoomOptions
 from media.relay.room_service import RoomService
 from media.relay.rooms import Rooms
@@ -48,6 +49,7 @@ from media.relay.speakers import INTERVAL as SPEAKERS_INTERVAL
 from media.relay.taps import TrackTap
 from media.relay.tracks import PublishedTrack
 from media.relay.transport.dtls import DtlsCertificate
+from media.relay.transport.external import ExternalAddress, parse_server
 from media.relay.transport.peer import PeerTransport, TransportObserver
 from media.relay.transport.ports import MediaPorts, PortSettings
 from media.relay.twirp import Twirp
@@ -139,6 +141,11 @@ class Relay:
         self.ports = MediaPorts(
             PortSettings(settings.host, settings.udp_port, settings.tcp_port, settings.advertised), clock
         )
+        self._external = (
+            ExternalAddress(parse_server(settings.stun), self.ports.seen_at)
+            if settings.stun and not settings.advertised
+            else None
+        )
         self._plane = make_plane(settings.packet_path, self.ports.send)
         if settings.packet_threads and isinstance(self._plane, MediaLine):
             self.ports.use(self._plane)
@@ -182,6 +189,7 @@ class Relay:
     def mount(self, root: web.Application) -> None:
         """Add `/rtc…`, `/twirp…` and `/agent` to an application. `/` is left to others, who must answer it with 200."""
         SignalService(self.registry, self._admission, self._environment).add_routes(root.router)
+        Reach(self._environment).add_routes(root.router)
         twirp = Twirp(self._settings, self._clock)
         twirp.serve("livekit.RoomService", RoomService(self.registry).methods())
         twirp.serve("livekit.Egress", EgressService(self._egress).methods())
@@ -193,6 +201,9 @@ class Relay:
     async def start(self) -> None:
         """Open the media ports. Raises `OSError`."""
         await self.ports.start()
+        if self._external is not None:
+            await self._external.refresh()
+            self._tasks.spawn("external address", self._external.run())
         DROPS.append(self._drops)
         self._tick()
 

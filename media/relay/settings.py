@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from media.relay.transport.external import parse_server
+
 
 class PacketPath(Enum):
     """Which of the two packet paths serves; they say the same."""
@@ -99,6 +101,7 @@ class RelaySettings(_Section):
     udp_port: int = Field(default=7882, ge=0, le=65535)
     tcp_port: int = Field(default=7881, ge=0, le=65535)
     advertised: tuple[str, ...] = Field(default=(), description="IP addresses clients are told, if not `host`")
+    stun: str = Field(default="", description="host:port of a STUN server that says how the world sees this machine")
     api_keys: dict[str, SecretStr] = Field(min_length=1, description="Name of a key and its secret")
     packet_path: PacketPath = Field(default=PacketPath.AUTO, description="auto, compiled or python: see performance.md")
     packet_threads: int = Field(default=1, ge=0, le=1, description="Of the compiled path; 0: packets wait for the loop")
@@ -108,6 +111,13 @@ class RelaySettings(_Section):
     rooms: Rooms = Rooms()
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
+
+    @field_validator("stun")
+    @classmethod
+    def _server(cls, stun: str) -> str:
+        if stun:
+            parse_server(stun)
+        return stun
 
     @model_validator(mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 SocketAddress = tuple[Any, ...]  # (host, port) for IPv4, (host, port, flow, scope) for IPv6
@@ -18,3 +19,8 @@ def plain_address(address: SocketAddress) -> tuple[str, int]:
     if host.startswith(_MAPPED) and "." in host:
         host = host.removeprefix(_MAPPED)
     return host, address[1]
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """The socket family of an IP address."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

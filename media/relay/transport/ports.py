@@ -7,7 +7,6 @@ an address or connection on which that agent has answered a check. The rest is d
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,8 +17,9 @@ import structlog
 
 from media.relay.plane.api import MediaLine
 from media.relay.transport import stun
-from media.relay.transport.address import SocketAddress, plain_address
+from media.relay.transport.address import SocketAddress, family_of, plain_address
 from media.relay.transport.ice import Path
+from media.relay.transport.interfaces import addresses_for
 from media.relay.transport.limiter import FailureLimiter
 from media.relay.transport.tcp import TcpPath, TcpPaths
 from palabre.base.clock import Clock
@@ -30,13 +30,15 @@ SOCKET_BUFFER = 4 << 20  # bytes: 100 ms of 300 Mbit/s, for bursts of key frames
 DATAGRAM = 2048  # bytes: above every path MTU that WebRTC uses
 BATCH = 64  # datagrams per wake-up, then others on the loop have their turn
 EXPIRY_INTERVAL = 1.0  # seconds between two looks for consent that has run out
+ADDRESSES_AGE = 30.0  # seconds for which the machine's own addresses are believed: a notebook changes its network
 _UDP_PRIORITY = 2_130_706_431  # RFC 8445 section 5.1.2.1 for a host candidate
 _TCP_PRIORITY = 1_671_430_143  # lower, so that UDP is preferred where it works
 
 
 @dataclass(frozen=True)
 class PortSettings:
-    """Where to listen; 0 takes any free port. `advertised` are the IP addresses in candidates, `host` by default."""
+    """Where to listen; 0 takes any free port. `advertised` are the IP addresses in candidates, by default `host` or all
+    that it stands for."""
 
     host: str
     udp_port: int
@@ -115,7 +117,10 @@ class MediaPorts:
         self._udp: socket.socket | None = None
         self._line: MediaLine | None = None
         self._ready = -1  # the line's descriptor
-        self._tcp = TcpPaths(self._tcp_stun, self._from_tcp, self._tcp_closed, self.drop)
+        self._tcp = TcpPaths(self._tcp_stun, self._from_tcp, self._tcp_closed, self.drop, clock)
+        self._own: tuple[str, ...] = ()
+        self._own_at = float("-inf")
+        self._external = ""  # where the world sees us
         self._timer: asyncio.TimerHandle | None = None
         self.udp_port = self.tcp_port = 0
 
@@ -126,9 +131,11 @@ class MediaPorts:
     async def start(self) -> None:
         """Open both ports. Raises `OSError`."""
         loop = asyncio.get_running_loop()
-        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        family = family_of(self._settings.host)
         udp = socket.socket(family, socket.SOCK_DGRAM)
         udp.setblocking(False)
+        if family == socket.AF_INET6:  # "::" is everybody, whatever the machine's default
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             udp.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
         try:
@@ -163,6 +170,10 @@ class MediaPorts:
             self._udp = None
         await self._tcp.stop()
 
+    def seen_at(self, address: str) -> None:
+        """The world sees us at this address from now on."""
+        self._external = address
+
     def candidates(self) -> tuple[str, ...]:
         """Candidate attributes for our SDP, without `a=` (RFC 8839, RFC 6544)."""
         lines = []
@@ -173,12 +184,14 @@ class MediaPorts:
         return tuple(lines)
 
     def _addresses(self) -> tuple[str, ...]:
-        """What clients are told: `advertised`, else the address we listen on, else this machine's own."""
+        """What clients are told: `advertised`, else the address the world sees and those that we listen on."""
         if self._settings.advertised:
             return self._settings.advertised
-        if not ipaddress.ip_address(self._settings.host).is_unspecified:
-            return (self._settings.host,)
-        return (_own_address(),)
+        now = self._clock.monotonic()
+        if now - self._own_at > ADDRESSES_AGE:
+            self._own, self._own_at = addresses_for(self._settings.host), now
+        own = tuple(address for address in self._own if address != self._external)
+        return (self._external, *own) if self._external else own
 
     def send(self, session: int, datagram: bytes) -> None:
         """Send on the session's selected path; the plane's `Output`. Dropped while there is none."""
@@ -310,13 +323,3 @@ class MediaPorts:
         now = self._clock.monotonic()
         for endpoint in list(self._by_session.values()):
             endpoint.look(now)
-
-
-def _own_address() -> str:
-    """The address this machine uses towards others; asks the routing table, sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from media.relay.transport.address import plain_address
+from media.relay.transport.address import family_of, plain_address
+from media.relay.transport.backlog import Backlog
+from palabre.base.clock import Clock
 
 MAX_CONNECTIONS = 4096  # for a machine of a few hundred participants; far below the usual limit on open files
 MAX_PER_HOST = 256  # connections from one IP address: a hundred people behind one NAT, with two connections each
 UNPROVED_SECONDS = 5.0  # a connection without an answered check by then is not one of ours: browsers check at once
 MAX_FAILED_CHECKS = 16  # on a connection without a good one: a few may name a session that has just restarted
-WRITE_BUFFER = 1 << 20  # bytes: about 3 s of a 3 Mbit/s call; what is older is better lost than late
+# Bytes that have left us and not yet the machine: what waits there can't be dropped any more. The kernel alone would
+# let 4 MB wait.
+UNSENT = 32 << 10
 MAX_FRAME = 2048  # bytes: as large as a datagram may be
 
 
@@ -49,20 +54,47 @@ def frame(datagram: bytes) -> bytes:
 
 
 class TcpPath:
-    """A connection; its peer's address is what a check is answered with."""
+    """A connection; its peer's address is what a check is answered with. What it can't take now waits in a backlog."""
 
-    def __init__(self, transport: asyncio.Transport, address: tuple[str, int], drop: Callable[[str], None]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, address: tuple[str, int], clock: Clock, drop: Callable[[str], None]
+    ) -> None:
         self._transport = transport
+        self._clock = clock
         self._drop = drop
+        self._backlog = Backlog()
+        self._full = False  # the transport holds enough
         self.address = address
+        transport.set_write_buffer_limits(high=UNSENT, low=UNSENT // 2)
+        own: socket.socket | None = transport.get_extra_info("socket")
+        if own is not None:
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
 
     def send(self, datagram: bytes) -> None:
         if self._transport.is_closing():
             return
-        if self._transport.get_write_buffer_size() > WRITE_BUFFER:
+        if self._full:
+            self._backlog.push(datagram, self._clock.monotonic())
+            self._count_drops()
+        else:
+            self._transport.write(frame(datagram))
+
+    def pause(self) -> None:
+        """The transport has enough to do."""
+        self._full = True
+
+    def resume(self) -> None:
+        """The transport takes more: what waited and still matters."""
+        self._full = False
+        now = self._clock.monotonic()
+        while not self._full and (datagram := self._backlog.pop(now)) is not None:
+            self._transport.write(frame(datagram))
+        self._count_drops()
+
+    def _count_drops(self) -> None:
+        for _ in range(self._backlog.dropped):
             self._drop("tcp_slow")
-            return
-        self._transport.write(frame(datagram))
+        self._backlog.dropped = 0
 
     def close(self) -> None:
         self._transport.close()
@@ -89,7 +121,7 @@ class _Connection(asyncio.Protocol):
         if not self._paths.admit(self, address[0]):
             transport.abort()
             return
-        self._path = TcpPath(transport, address, self._paths.drop)
+        self._path = TcpPath(transport, address, self._paths.clock, self._paths.drop)
         self._deadline = asyncio.get_running_loop().call_later(UNPROVED_SECONDS, self._give_up)
 
     def data_received(self, data: bytes) -> None:
@@ -134,6 +166,14 @@ class _Connection(asyncio.Protocol):
         self._paths.drop("tcp_unproved")
         self._transport.abort()
 
+    def pause_writing(self) -> None:
+        if self._path is not None:
+            self._path.pause()
+
+    def resume_writing(self) -> None:
+        if self._path is not None:
+            self._path.resume()
+
     def connection_lost(self, _error: Exception | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -156,15 +196,23 @@ class TcpPaths:
         datagram: Callable[[Any, bytes], None],
         closed: Callable[[Any, TcpPath], None],
         drop: Callable[[str], None],
+        clock: Clock,
     ) -> None:
-        self.stun, self.datagram, self.closed, self.drop = stun, datagram, closed, drop
+        self.stun, self.datagram, self.closed, self.drop, self.clock = stun, datagram, closed, drop, clock
         self._connections: set[_Connection] = set()
         self._hosts: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port."""
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), host, port)
+        # asyncio itself makes IPv6 sockets deaf to IPv4, which "::" is to hear too, as the UDP socket does.
+        listener = socket.create_server(
+            (host, port),
+            family=family_of(host),
+            backlog=100,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), sock=listener)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:

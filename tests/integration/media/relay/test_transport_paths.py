@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from media.relay.transport import tcp
+from media.relay.transport import backlog, tcp
 from media.relay.transport.ice import CONSENT_SECONDS
 from media.relay.transport.limiter import MAX_FAILURES
 from palabre.base.clock import ManualClock
@@ -259,7 +259,7 @@ async def test_a_tcp_connection_that_ends_leaves_the_call_for_the_next() -> None
 
 
 async def test_who_does_not_read_loses_packets_and_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "WRITE_BUFFER", 100_000)
+    monkeypatch.setattr(backlog, "LIMIT", 100_000)
     async with running() as relay:
         ice = DirectIce("tcp")
         line = await relay.connect(ice)
