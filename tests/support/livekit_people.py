@@ -116,9 +116,9 @@ class Person:
         await asyncio.wait_for(self.room.connect(relay.url, token, options), 15)
         return self
 
-    async def enter(self, url: str, token: str) -> Person:
+    async def enter(self, url: str, token: str, options: rtc.RoomOptions | None = None) -> Person:
         """Join with a token that somebody else made."""
-        await asyncio.wait_for(self.room.connect(url, token), 15)
+        await asyncio.wait_for(self.room.connect(url, token, options or rtc.RoomOptions()), 15)
         return self
 
     async def show(self, colour: tuple[int, int, int], *, simulcast: bool = True) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -117,11 +117,20 @@ async def until(condition: Any, what: str, *, seconds: float = 15.0) -> Any:
 
 
 @asynccontextmanager
-async def running_relay(*, static: Mapping[str, Path] | None = None, **settings: Any) -> AsyncIterator[RunningRelay]:
-    """Start a relay; `settings` are those of `RelaySettings`, `static` folders to serve, by prefix."""
+async def running_relay(
+    *,
+    static: Mapping[str, Path] | None = None,
+    at: str = "127.0.0.1",
+    network: AbstractContextManager[None] | None = None,
+    **settings: Any,
+) -> AsyncIterator[RunningRelay]:
+    """Start a relay; `settings` are those of `RelaySettings`, `static` folders to serve, by prefix.
+
+    `at` is where its web server listens; its sockets are opened inside `network`.
+    """
     tasks = Supervisor()
     values: dict[str, Any] = {
-        "host": "127.0.0.1",
+        "host": at,
         "udp_port": 0,
         "tcp_port": 0,
         "api_keys": {API_KEY: API_SECRET},
@@ -137,12 +146,13 @@ async def running_relay(*, static: Mapping[str, Path] | None = None, **settings:
         app.router.add_static(prefix, folder)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, max_line_size=REQUEST_LINE)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    await relay.start()
-    port = runner.addresses[0][1]
+    with network or nullcontext():
+        site = web.TCPSite(runner, at, 0)
+        await site.start()
+        await relay.start()
+    where = f"{f'[{at}]' if ':' in at else at}:{runner.addresses[0][1]}"
     try:
-        yield RunningRelay(f"ws://127.0.0.1:{port}", f"http://127.0.0.1:{port}", relay, door, listener)
+        yield RunningRelay(f"ws://{where}", f"http://{where}", relay, door, listener)
     finally:
         await relay.stop()
         await runner.cleanup()
