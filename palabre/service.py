@@ -28,6 +28,7 @@ from palabre.base.database import Database, open_database
 from palabre.base.http import OutboundHttp
 from palabre.base.tasks import Supervisor
 from palabre.doctor import examine_disk
+from palabre.door import Door, allow_descriptors
 from palabre.health import Check, Finding, HealthServer, LoopWatch
 from palabre.listening import BACKLOG, port_of
 from palabre.packages import (
@@ -67,6 +68,7 @@ class Service:
         self._pool: Database
         self._http: OutboundHttp
         self._runner: http_server.AppRunner | None = None
+        self._door: Door | None = None
 
     async def start(self) -> None:
         """Open the database, then the parts from the bottom up, then the ports.
@@ -74,6 +76,7 @@ class Service:
         Raises `SettingsError` and `appservice.errors.StartError` for the operator. Waits for a homeserver that is away.
         """
         settings = self._settings
+        allow_descriptors()
         settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._pool, (matrix_tables, bridge_tables) = await open_database(
             settings.database_url, [appservice.schema.upgrade_table, bridge.schema.upgrade_table]
@@ -130,8 +133,9 @@ class Service:
         mount(root, web_settings(self._settings), self.bridge, self._clock, dev=self._dev, version=__version__)
         self._runner = http_server.AppRunner(root, access_log=None, max_line_size=REQUEST_LINE)
         await self._runner.setup()
-        for listening in self._sockets:
-            await http_server.SockSite(self._runner, listening, backlog=BACKLOG).start()
+        assert self._runner.server is not None
+        self._door = Door(self._runner.server)
+        await self._door.open(self._sockets, BACKLOG)
         self.port = port_of(self._sockets[0])
 
     async def stop(self) -> None:
@@ -140,6 +144,8 @@ class Service:
         await self.bridge.close()
         await self.bot.stop()
         await self.relay.stop()
+        if self._door is not None:
+            self._door.close()
         if self._runner is not None:
             await self._runner.cleanup()
         await self._tasks.close()

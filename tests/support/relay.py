@@ -7,6 +7,7 @@ async with running_relay() as relay:
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
@@ -24,6 +25,8 @@ from media.relay.settings import RelaySettings
 from palabre.base.clock import SystemClock
 from palabre.base.errors import CallerError
 from palabre.base.tasks import Supervisor
+from palabre.door import Door
+from palabre.listening import BACKLOG, port_of
 
 API_KEY = "testing"
 API_SECRET = "only-for-tests-Qm4xv8Lr2TzWk7Nd9"
@@ -137,8 +140,8 @@ async def running_relay(
         **settings,
     }
     relay = Relay(RelaySettings(**values), clock=SystemClock(), tasks=tasks)
-    door, listener = OpenDoor(), Recorder()
-    relay.plug(admission=door, listener=listener)
+    admission, listener = OpenDoor(), Recorder()
+    relay.plug(admission=admission, listener=listener)
     app = web.Application()
     relay.mount(app)
     app.router.add_get("/", _alive)
@@ -146,15 +149,19 @@ async def running_relay(
         app.router.add_static(prefix, folder)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, max_line_size=REQUEST_LINE)
     await runner.setup()
+    assert runner.server is not None
+    door = Door(runner.server)
     with network or nullcontext():
-        site = web.TCPSite(runner, at, 0)
-        await site.start()
+        family = socket.AF_INET6 if ":" in at else socket.AF_INET
+        listening = socket.create_server((at, 0), family=family, backlog=BACKLOG)
+        await door.open([listening], BACKLOG)
         await relay.start()
-    where = f"{f'[{at}]' if ':' in at else at}:{runner.addresses[0][1]}"
+    where = f"{f'[{at}]' if ':' in at else at}:{port_of(listening)}"
     try:
-        yield RunningRelay(f"ws://{where}", f"http://{where}", relay, door, listener)
+        yield RunningRelay(f"ws://{where}", f"http://{where}", relay, admission, listener)
     finally:
         await relay.stop()
+        door.close()
         await runner.cleanup()
         await tasks.close()
 
