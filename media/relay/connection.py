@@ -23,7 +23,7 @@ from media.relay.negotiation import AgreedDown, accepted, offer
 from media.relay.outbox import Outbox
 from media.relay.participant import Participant
 from media.relay.plane.api import DownTrackSpec
-from media.relay.signal import CloseCode
+from media.relay.signal import CloseCode, Shared
 from media.relay.subscriptions import OFF, Subscription, layer_to_send
 from media.relay.tracks import PublishedTrack
 from media.relay.uplink import Uplink
@@ -136,7 +136,7 @@ class Connection:
         self._outbox = None
         return True
 
-    def send(self, response: rtc.SignalResponse) -> None:
+    def send(self, response: rtc.SignalResponse | Shared) -> None:
         """Without a WebSocket it is dropped: a resume begins with everything that counts."""
         if self._outbox is not None:
             self._outbox.put(response)

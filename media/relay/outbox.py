@@ -14,7 +14,7 @@ from typing import Protocol
 from livekit.protocol import rtc
 
 from media.relay import signal
-from media.relay.signal import CloseCode
+from media.relay.signal import CloseCode, Shared
 
 CLOSE_PATIENCE = 5.0  # seconds for a close handshake, then the connection is cut
 
@@ -49,11 +49,14 @@ class Outbox:
     def overflowed(self) -> bool:
         return self._end is not None and self._end[0] is CloseCode.SLOW_READER
 
-    def put(self, response: rtc.SignalResponse) -> None:
+    def put(self, response: rtc.SignalResponse | Shared) -> None:
         """Queue a message. Over the limit, everything queued is thrown away and the socket will be closed."""
         if self._end is not None:
             return
-        frame = signal.encode(response, as_text=self.as_text)
+        if isinstance(response, Shared):
+            frame = response.frame(as_text=self.as_text)
+        else:
+            frame = signal.encode(response, as_text=self.as_text)
         self._frames.append(frame)
         self._size += len(frame)
         if len(self._frames) > self._max_messages or self._size > self._max_bytes:

@@ -77,6 +77,7 @@ class Participant:
         self.hearing: frozenset[str] = frozenset()  # who agreed to be heard by it, where that is asked for
         self.chosen: dict[str, bool] = {}  # track sid → (un)subscribed by the client, which stands above automatism
         self._limits = limits
+        self._shown: models.ParticipantInfo | None = None  # `info` as of this version
         if grants.can_update_own_metadata:
             own = {name: value for name, value in request.attributes.items() if not permissions.reserved([name])}
             self.update(metadata=request.metadata, attributes=own)
@@ -98,6 +99,11 @@ class Participant:
     def may_have_media_of(self, publisher: str) -> bool:
         return not self.grants.by_consent or publisher in self.hearing
 
+    @property
+    def publishes(self) -> bool:
+        """Something that others can get."""
+        return any(track.announced for track in self.tracks.values()) or any(self.data_tracks)
+
     def facts(self) -> ParticipantFacts:
         return ParticipantFacts(
             self.identity, self.sid, self.name, self.grants.kind, dict(self.attributes), self.joined_at
@@ -109,9 +115,15 @@ class Participant:
 
     def touch(self) -> None:
         self.version += 1
+        self._shown = None
 
     def info(self) -> models.ParticipantInfo:
-        """As clients are shown it."""
+        """As clients are shown it; made once for each version, since everybody who comes gets everybody's."""
+        if self._shown is None:
+            self._shown = self._info()
+        return self._shown
+
+    def _info(self) -> models.ParticipantInfo:
         announced = [track.info for track in self.tracks.values() if track.announced]
         return models.ParticipantInfo(
             sid=self.sid,

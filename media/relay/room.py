@@ -13,6 +13,7 @@ from livekit.protocol import models, rtc
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
 
 from media.relay import greeting, permissions, quality, tokens
+from media.relay.announcements import Announcements
 from media.relay.connection import Connection
 from media.relay.datachannels import DATA_TRACK, Routed
 from media.relay.distribution import Distribution
@@ -29,7 +30,7 @@ from media.relay.publications import Publications
 from media.relay.rpc import PendingCalls
 from media.relay.seams import Grants, RoomFacts
 from media.relay.sids import ROOM, new_sid
-from media.relay.signal import CloseCode
+from media.relay.signal import CloseCode, Shared
 from media.relay.speakers import Speakers, loudest
 from media.relay.subscriptions import Subscription
 from media.relay.tracks import PublishedTrack
@@ -69,6 +70,7 @@ class Room:
         self.metadata = options.metadata
         self.recording = False
         self.members: dict[str, Connection] = {}
+        self.announcements = Announcements(self.members)
         self.presences = Presences(self._broadcast, environment.settings.limits)
         self.calls = PendingCalls()
         self.distribution = Distribution(self.members, environment)
@@ -187,11 +189,11 @@ class Room:
         if self.members.get(participant.identity) is not connection:
             return
         was_visible, was_active = participant.visible, participant.active
+        participant.state = models.ParticipantInfo.DISCONNECTED  # first: nobody is told of one track after the other
         for track in list(participant.tracks.values()):
             self.publications.end(connection, track)
         connection.unsubscribe_all()
         del self.members[participant.identity]
-        participant.state = models.ParticipantInfo.DISCONNECTED
         participant.disconnect_reason = reason
         participant.touch()
         if tell:
@@ -199,7 +201,7 @@ class Room:
             connection.send(rtc.SignalResponse(leave=leave))
         connection.close(CloseCode.RESTART, models.DisconnectReason.Name(reason))
         if was_visible:
-            self._broadcast(rtc.SignalResponse(update=rtc.ParticipantUpdate(participants=[participant.info()])))
+            self.announcements.tell(participant, self._env.clock.monotonic())
         if self._deserted() and not participant.dependent:
             self._empty_since = self._env.clock.monotonic()
         name = models.DisconnectReason.Name(reason)
@@ -301,17 +303,18 @@ class Room:
     # -- what everybody is told
 
     def _broadcast(self, response: rtc.SignalResponse) -> None:
+        shared = Shared(response)
         for member in self.members.values():
-            member.send(response)
+            member.send(shared)
 
     def update(self, participant: Participant) -> None:
         """Show the participant as it is now, to everybody who sees it."""
         participant.touch()
-        response = rtc.SignalResponse(update=rtc.ParticipantUpdate(participants=[participant.info()]))
         if participant.visible:
-            self._broadcast(response)
-        elif participant.identity in self.members:
-            self.members[participant.identity].send(response)
+            self.announcements.tell(participant, self._env.clock.monotonic())
+        elif participant.state != models.ParticipantInfo.DISCONNECTED and participant.identity in self.members:
+            update = rtc.ParticipantUpdate(participants=[participant.info()])
+            self.members[participant.identity].send(rtc.SignalResponse(update=update))
 
     def set_metadata(self, metadata: str) -> None:
         if len(metadata.encode()) > self._env.settings.limits.metadata:
@@ -338,6 +341,8 @@ class Room:
 
     def send_packet(self, routed: Routed, sender: Connection | None = None) -> None:
         """To everybody it is addressed to but the sender; hidden participants are no audience."""
+        if sender is not None:
+            self.announcements.before(sender.participant, self._env.clock.monotonic())
         for member in self.members.values():
             participant = member.participant
             if member is sender or not participant.visible:
@@ -360,6 +365,7 @@ class Room:
 
     def tick(self, deliveries: Mapping[int, Sequence[Delivery]], now: float) -> None:
         """Every 50 ms, monotonic seconds; what subscribers' feedback tells, by session of the packet path."""
+        self.announcements.tick(now)
         for member in self.members.values():
             member.tick()
         self.distribution.tick(deliveries, now)

@@ -7,8 +7,9 @@ text with exceptions of six kinds. Here there is one, `SdpError`, and sizes are 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from palabre.base.errors import PeerError
 
@@ -18,6 +19,10 @@ MAX_LENGTH = 1_000_000  # characters
 MAX_SECTIONS = 400
 MAX_LINES_PER_SECTION = 1_000  # Chromium writes 130
 MAX_SESSION_LINES = 600  # before the first section; Firefox writes 9
+# Every section of a kind names the same codecs, in every client of the same version, and reading them is half of
+# reading an offer. So many tables are kept, of the versions around; none longer than twice what browsers write.
+CODEC_TABLES = 64
+MAX_KEPT_TABLE = 8192  # characters
 _FINGERPRINT_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _MID = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]{1,32}\Z")  # token, RFC 8866; browsers write one or two digits
@@ -113,7 +118,8 @@ class Description:
         return next((section.setup for section in self.sections if section.setup), "actpass")
 
 
-Attributes = list[tuple[str, str]]
+Attributes = Mapping[str, list[str]]  # values by name, in their order
+CodecLines = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # fmtp, rtcp-fb, rtpmap
 
 
 def parse(text: str) -> Description:
@@ -148,20 +154,20 @@ def parse(text: str) -> Description:
 def _attributes(lines: list[str], limit: int) -> Attributes:
     if len(lines) > limit:
         raise SdpError("a section has too many lines")
-    result: Attributes = []
+    result: dict[str, list[str]] = {}
     for line in lines:
         if line.startswith("a="):
             name, _, value = line[2:].partition(":")
-            result.append((name, value))
+            result.setdefault(name, []).append(value)
     return result
 
 
-def _all(attributes: Attributes, name: str) -> Iterator[str]:
-    return (value for key, value in attributes if key == name)
+def _all(attributes: Attributes, name: str) -> list[str]:
+    return attributes.get(name, [])
 
 
 def _first(attributes: Attributes, name: str) -> str:
-    return next(_all(attributes, name), "")
+    return attributes[name][0] if name in attributes else ""
 
 
 def _number(text: str, what: str, maximum: int) -> int:
@@ -189,12 +195,12 @@ def _section(lines: list[str], session: Attributes) -> Section:
         mid=mid,
         protocol=words[2],
         port=port,
-        rejected=port == 0 and not any(name == "bundle-only" for name, _ in attributes),
-        direction=next((name for name, _ in attributes if name in _DIRECTIONS), _direction(session)),
+        rejected=port == 0 and "bundle-only" not in attributes,
+        direction=_direction(attributes) or _direction(session) or "sendrecv",
         codecs=_codecs(attributes) if words[0] != "application" else (),
         extensions=_extensions(attributes),
         rids=_rids(attributes),
-        simulcast=any(name == "simulcast" for name, _ in attributes),
+        simulcast="simulcast" in attributes,
         msid=_msid(attributes),
         ssrcs=tuple(ssrcs),
         retransmissions=_retransmissions(attributes),
@@ -207,25 +213,39 @@ def _section(lines: list[str], session: Attributes) -> Section:
     )
 
 
-def _direction(session: Attributes) -> str:
-    return next((name for name, _ in session if name in _DIRECTIONS), "sendrecv")
+def _direction(attributes: Attributes) -> str:
+    return next((name for name in attributes if name in _DIRECTIONS), "")
 
 
 def _codecs(attributes: Attributes) -> tuple[Codec, ...]:
+    fmtp, feedback, rtpmap = (tuple(_all(attributes, name)) for name in ("fmtp", "rtcp-fb", "rtpmap"))
+    lines = fmtp, feedback, rtpmap
+    if sum(len(value) for values in lines for value in values) > MAX_KEPT_TABLE:
+        return _codec_table(lines)
+    return _kept_codec_table(lines)
+
+
+@lru_cache(CODEC_TABLES)
+def _kept_codec_table(lines: CodecLines) -> tuple[Codec, ...]:
+    return _codec_table(lines)
+
+
+def _codec_table(lines: CodecLines) -> tuple[Codec, ...]:
+    formats, feedbacks, maps = lines
     parameters: dict[int, str] = {}
-    for value in _all(attributes, "fmtp"):
+    for value in formats:
         payload, _, text = value.partition(" ")
         parameters[_number(payload, "a payload type", 127)] = text
     everywhere: list[str] = []
     feedback: dict[int, list[str]] = {}
-    for value in _all(attributes, "rtcp-fb"):
+    for value in feedbacks:
         payload, _, text = value.partition(" ")
         if payload == "*":
             everywhere.append(text)
         else:
             feedback.setdefault(_number(payload, "a payload type", 127), []).append(text)
     codecs: dict[int, Codec] = {}
-    for value in _all(attributes, "rtpmap"):
+    for value in maps:
         payload, _, encoding = value.partition(" ")
         number = _number(payload, "a payload type", 127)
         name, _, rest = encoding.partition("/")

@@ -53,3 +53,17 @@ def encode(response: rtc.SignalResponse, *, as_text: bool) -> bytes | str:
         return response.SerializeToString()
     except EncodeError as error:
         raise RuntimeError("a signal response that can't be encoded") from error
+
+
+class Shared:
+    """A response for many, encoded once in each of the two forms."""
+
+    def __init__(self, response: rtc.SignalResponse) -> None:
+        self.response = response
+        self._frames: dict[bool, bytes | str] = {}
+
+    def frame(self, *, as_text: bool) -> bytes | str:
+        frame = self._frames.get(as_text)
+        if frame is None:
+            frame = self._frames[as_text] = encode(self.response, as_text=as_text)
+        return frame

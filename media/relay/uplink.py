@@ -53,6 +53,7 @@ class Uplink:
             spec = track.carried_by(answer.ups[mid])
             if spec != before:
                 self._plane.add_up_track(self._leg.transport.session, spec)
+                participant.touch()  # its section is part of what is shown
             if track.sid not in participant.tracks:
                 participant.tracks[track.sid] = track
                 started.append(track)

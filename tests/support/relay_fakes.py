@@ -24,6 +24,7 @@ from media.relay.rooms import Rooms
 from media.relay.sdp import Description, parse
 from media.relay.seams import Grants
 from media.relay.settings import RelaySettings
+from media.relay.signal import Shared
 from palabre.base.clock import ManualClock
 from tests.support.relay import Recorder
 
@@ -193,16 +194,27 @@ class World:
     def events(self) -> list[tuple[Any, ...]]:
         return self.listener.events
 
-    def join(self, identity: str, *, single: bool = True, active: bool = True, **grants: Any) -> FakeClient:
+    def join(
+        self, identity: str, *, single: bool = True, active: bool = True, settle: bool = True, **grants: Any
+    ) -> FakeClient:
         client = FakeClient(self, identity, single, grants)
         self.clients.append(client)
         client.connect_media() if active else None
-        self.settle()
+        self.settle() if settle else None
         return client
+
+    def _tick(self) -> bool:
+        """Let the rooms' timer go off; true while it has something to do."""
+        waiting = any(room.announcements.waiting for room in self.rooms)
+        if waiting:
+            self.clock.advance(0.05)
+            for room in self.rooms:
+                room.tick({}, self.clock.monotonic())
+        return waiting
 
     def settle(self, *, timers: bool = True) -> None:
         for _ in range(100):
-            progress = [client.work() for client in self.clients]
+            progress = [self._tick(), *(client.work() for client in self.clients)]
             due = [timer for timer in self.timers if timers]
             self.timers = [timer for timer in self.timers if timer not in due]
             for at, call, timer in sorted(due, key=lambda item: item[0]):
@@ -369,8 +381,9 @@ class _Kept(Outbox):
         self._messages = messages
         self.ended: tuple[int, str] | None = None
 
-    def put(self, response: rtc.SignalResponse) -> None:
+    def put(self, response: rtc.SignalResponse | Shared) -> None:
         if self.ended is None:
+            response = response.response if isinstance(response, Shared) else response
             self._messages.append(rtc.SignalResponse.FromString(response.SerializeToString()))
 
     def finish(self, code: Any, reason: str) -> None:

@@ -38,6 +38,7 @@ def test_what_others_are_shown() -> None:
     assert (info.joined_at, info.joined_at_ms, info.client_protocol) == (1000, 1000500, 2)
     assert (list(info.tracks), info.is_publisher) == ([], False)
     track.announced = True
+    alice.touch()
     assert [shown.sid for shown in alice.info().tracks] == [track.sid]
 
 
