@@ -11,7 +11,7 @@ HOST := tests/e2e/element_call/host
 CLIENT_SOURCES := $(shell find web/client -path web/client/node_modules -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane bench-relay bench-calls sanitize-plane fuzz-plane e2e-element-call
+.PHONY: help setup demo test test-long check unit format lint types imports web clean lock bench-plane bench-relay bench-calls bench-join sanitize-plane fuzz-plane e2e-element-call
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -19,7 +19,7 @@ help: ## show this list
 demo: setup .venv-synapse/.ready web/static/index.html ## one whole meeting with no one at the keyboard, then open for you (ARGS=--once ends after it)
 	@$(BIN)/palabre demo $(ARGS)
 
-test: setup .venv-synapse/.ready .venv-agents/.ready .chromium web/static/index.html tests/e2e/js-matrix/node_modules/.ready tests/e2e/js-livekit/node_modules/.ready $(HOST)/dist/host.js ## every test that runs in minutes: unit, real servers, real browsers
+test: setup .venv-synapse/.ready .venv-agents/.ready .chromium .firefox web/static/index.html tests/e2e/js-matrix/node_modules/.ready tests/e2e/js-livekit/node_modules/.ready $(HOST)/dist/host.js ## every test that runs in minutes: unit, real servers, real browsers
 	@echo "── page: unit tests"
 	@cd web/client && npm test --silent
 	@echo "── unit tests"
@@ -57,6 +57,9 @@ bench-calls: setup ## people in calls that a core carries: whole calls of 10 and
 
 bench-relay: setup .janus ## CPU of a relay process per packet sent, beside Janus and the floor (ARGS="--subscribers 20 --profiles gcm" for a row)
 	@$(BIN)/python tests/bench/bench_relay.py $(ARGS)
+
+bench-join: setup ## how long a join takes and what it costs the relay when many come at once
+	@$(BIN)/python tests/bench/bench_join.py
 
 SANITIZED := .cache/sanitize
 SANITIZE = cc -std=gnu11 -D_GNU_SOURCE -g -O1 -ffp-contract=off -fno-omit-frame-pointer -shared -fPIC \
@@ -117,9 +120,12 @@ setup: .venv/.ready
 	@.venv-agents/bin/pip install $(PIP) --require-hashes -r requirements/agents.txt
 	@touch $@
 
-.PHONY: .chromium
+.PHONY: .chromium .firefox
 .chromium:
 	@command -v chromium >/dev/null || { echo "── Chromium"; scripts/apt-install chromium fonts-dejavu-core; }
+
+.firefox:
+	@command -v firefox-esr >/dev/null || { echo "── Firefox"; scripts/apt-install firefox-esr; }
 
 .PHONY: .janus
 .janus:

@@ -1,4 +1,5 @@
-"""Looks for secrets in the memory of processes, as somebody who has taken over the machine could."""
+"""The memory of processes: how much it is, and whether secrets are in it, as somebody who took the machine over could
+look."""
 
 from __future__ import annotations
 
@@ -34,3 +35,11 @@ def holds(pid: int, needles: list[bytes]) -> set[bytes]:
                 continue
             found |= {needle for needle in needles if needle in content}
     return found
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has in use."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("the process is gone")
