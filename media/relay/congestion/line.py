@@ -56,7 +56,9 @@ class Line:
         if abs(rate - self._allocated_at) <= CHANGE * self._allocated_at:
             return False, padding
         self._allocated_at = rate
-        before, self.layers = self.layers, allocate(self._demands, rate, may_pause=self._may_pause)
+        # Nobody is paused for what a line might not carry: first it has to be seen full.
+        may_pause = self._may_pause and self.estimator.lowered_at >= 0
+        before, self.layers = self.layers, allocate(self._demands, rate, may_pause=may_pause)
         return self.layers != before, padding
 
     def _sending(self) -> float:

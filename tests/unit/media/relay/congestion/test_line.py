@@ -26,6 +26,13 @@ def test_many_cameras_are_had_after_a_few_tries():
     assert set(simulated.line.layers.values()) == {2}
 
 
+def test_in_a_large_room_nobody_is_paused_while_the_line_is_not_known_yet():
+    people = [camera(down, best=0) for down in range(20)]
+    simulated = SimulatedLine(Bottleneck({0: WIDE}), people)
+    simulated.run(5)
+    assert {layer for layers in simulated.layers_since(0) for layer in layers.values()} == {0}
+
+
 @pytest.mark.parametrize(("rate", "layer"), [(120_000, OFF), (300_000, 0), (500_000, 0), (800_000, 1), (2_500_000, 2)])
 def test_a_narrow_line_gets_what_it_carries_and_the_queue_drains(rate, layer):
     simulated = SimulatedLine(Bottleneck({0: rate}, queue=20_000))
