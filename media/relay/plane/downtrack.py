@@ -19,11 +19,13 @@ from media.relay.plane.rtp import EXTENSION, HEADER, MARKER, PADDING, VERSION
 CACHE_SIZE = 512  # packets to retransmit, a power of two: three seconds of a 1.5 Mbit/s layer
 MAX_HOLES = 256  # remembered places of swallowed packets; what comes from before the oldest one is dropped
 MAX_RESENDS = 200  # packets between two ticks, 4,000 per second: who asks for more has no use for the answer
+RESEND_INTERVAL = 0.04  # seconds: what was sent again is not asked for anew with reason before a round trip at least
 MAX_PADDING = 64  # packets of padding between two ticks: 11 Mbit/s of them
 MAX_TIMESTAMP_ERROR = 1.0  # seconds by which a publisher's reports may contradict the time that really passed
 MAX_RTT = 10.0  # seconds: a longer "round trip" answers some other report
 
 _CACHE_MASK = CACHE_SIZE - 1
+_NEVER = (-1, 0.0)
 _ONE_BYTE_OF_PADDING = b"\x01"
 _FIRST_WITH_EXTENSION = VERSION | EXTENSION
 _pack_header = HEADER.pack
@@ -55,6 +57,7 @@ class DownTrack:
         "_picture_shift",
         "_report_at",
         "_report_middle",
+        "_resends",
         "_resent",
         "_rtx_sequence",
         "_send",
@@ -112,7 +115,8 @@ class DownTrack:
         self._shifted = False  # whether payloads have to be rewritten
         self._holes: list[Hole] = []
         self._cache: list[Sent | None] = [None] * CACHE_SIZE if spec.codec.nack else []
-        self._resent: set[int] = set()  # outgoing numbers sent again since the last tick
+        self._resent = [_NEVER] * len(self._cache)  # by place in the cache: outgoing number, when it was sent again
+        self._resends = 0  # packets sent again since the last tick
         self._rtx_sequence = next_rtx_sequence
         self._report_middle = 0
         self._report_at = 0.0
@@ -304,13 +308,18 @@ class DownTrack:
         if not self._cache:
             return
         send_time = absolute_send_time(now)
+        patience = max(RESEND_INTERVAL, self.rtt)
         for sequence in sequences:
             sent = self._cache[sequence & _CACHE_MASK]
-            if sent is None or sent[0] & 0xFFFF != sequence or sent[0] in self._resent:
+            if sent is None or sent[0] & 0xFFFF != sequence:
                 continue
-            if len(self._resent) >= MAX_RESENDS:
+            number, at = self._resent[sequence & _CACHE_MASK]
+            if number == sent[0] and now - at < patience:
+                continue
+            if self._resends >= MAX_RESENDS:
                 return
-            self._resent.add(sent[0])
+            self._resends += 1
+            self._resent[sequence & _CACHE_MASK] = sent[0], now
             self.retransmitted += 1
             if self.spec.codec.rtx_payload_type >= 0:
                 self._send(self._pack_rtx(sent, send_time, now))
@@ -383,8 +392,7 @@ class DownTrack:
 
     def tick(self) -> None:
         """Packets may be sent again from now on."""
-        if self._resent:
-            self._resent.clear()
+        self._resends = 0
 
 
 def _signed(difference: int) -> int:

@@ -16,7 +16,6 @@ struct downtrack *downtrack_make(const struct down_spec *spec, struct session *p
     down->max_layer = -1;
     down->next = session_first_sequence(peer, spec->ssrc);
     down->rtx_sequence = session_first_sequence(peer, spec->rtx_ssrc);
-    down->period = 1;
     return down;
 }
 
@@ -191,10 +190,4 @@ void downtrack_receiver_report(struct downtrack *down, const struct report_block
         down->rtt = rtt;
 }
 
-void downtrack_tick(struct downtrack *down)
-{
-    if (!down->resent)
-        return;
-    down->resent = 0;
-    down->period++;
-}
+void downtrack_tick(struct downtrack *down) { down->resent = 0; }

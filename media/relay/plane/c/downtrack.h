@@ -20,6 +20,8 @@ enum {
     MAX_MIDDLE = 4,    /* bytes: a VP9 picture id, the byte of layers, TL0PICIDX */
 };
 
+#define NEVER (-1e9) /* seconds: before any time */
+
 struct down_spec {
     int64_t down, track; /* the latter only names the up track when the down track is made */
     uint32_t ssrc, rtx_ssrc;
@@ -38,7 +40,7 @@ struct sent {
     struct chunk *packet, *block;
     int16_t start, at, rest, end; /* in `packet`, as in `struct media` */
     uint8_t header[RTP_HEADER_SIZE], middle[MAX_MIDDLE], middle_length;
-    uint32_t resent_in; /* the period between two ticks in which it last was */
+    double resent_at; /* when it last was, NEVER: not yet */
 };
 
 struct downtrack {
@@ -64,7 +66,6 @@ struct downtrack {
     int hole_count;
     struct sent *cache; /* NULL: nothing was sent, or what is lost is not asked for */
     int resent; /* packets since the last tick */
-    uint32_t period; /* number of that tick */
     uint32_t report_middle;
     double report_at;
 };

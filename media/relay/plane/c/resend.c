@@ -3,6 +3,9 @@
 
 #include "session.h"
 
+/* Seconds: what was sent again is not asked for anew with reason before a round trip at least. */
+#define RESEND_INTERVAL 0.04
+
 /* With the first packet: in a call of many most cameras are not shown, and never will be. */
 static void open_cache(struct downtrack *down)
 {
@@ -27,7 +30,7 @@ void downtrack_keep(struct downtrack *down, int64_t number, const uint8_t *heade
     sent->rest = (int16_t)media->rest;
     sent->end = (int16_t)media->end;
     sent->middle_length = (uint8_t)middle_length;
-    sent->resent_in = 0;
+    sent->resent_at = NEVER;
     put(sent->header, header, RTP_HEADER_SIZE);
     put(sent->middle, middle, (size_t)middle_length);
 }
@@ -82,14 +85,15 @@ void downtrack_resend(struct downtrack *down, const uint16_t *sequences, int cou
 {
     if (down->cache == NULL)
         return;
+    double patience = down->rtt > RESEND_INTERVAL ? down->rtt : RESEND_INTERVAL;
     for (int i = 0; i < count; i++) {
         struct sent *sent = &down->cache[sequences[i] & (CACHE_SIZE - 1)];
-        if (sent->number < 0 || (sent->number & 0xFFFF) != sequences[i] || sent->resent_in == down->period)
+        if (sent->number < 0 || (sent->number & 0xFFFF) != sequences[i] || now - sent->resent_at < patience)
             continue;
         if (down->resent >= MAX_RESENDS)
             return;
         down->resent++;
-        sent->resent_in = down->period;
+        sent->resent_at = now;
         down->retransmitted++;
         send_again(down, sent, now);
     }

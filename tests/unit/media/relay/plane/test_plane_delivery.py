@@ -120,6 +120,20 @@ def test_feedback_nobody_takes_is_bounded():
     assert len(line.plane.deliveries()) == 1024
 
 
+def test_what_was_sent_again_is_not_sent_anew_before_a_round_trip():
+    line = Line()
+    packets = line.frame(100.0, key=True)
+    line.publisher.send_rtcp(rtcp.pack_sender_report(10, 1 << 40, line.source.timestamp, 1, 1), 100.0)
+    (report,) = (message for message in line.subscriber.messages() if isinstance(message, rtcp.SenderReport))
+    block = rtcp.ReportBlock(packets[0].ssrc, 0, 0, 1, 0, report.ntp >> 16 & 0xFFFFFFFF, 0)
+    line.subscriber.send_rtcp(rtcp.pack_receiver_report(1, [block]), 100.3)
+    assert line.plane.down_stats()[0].rtt == pytest.approx(0.3)
+    for now, again in ((100.4, 1), (100.5, 1), (100.65, 1), (100.71, 2)):
+        line.plane.tick(now)
+        line.subscriber.send_rtcp(rtcp.pack_nack(1, packets[0].ssrc, [packets[1].sequence]), now)
+        assert line.plane.down_stats()[0].retransmitted == again
+
+
 def test_padding_repeats_what_was_sent_last_as_retransmissions_that_do_not_count():
     line = Line()
     packets = line.frame(100.0, key=True)
