@@ -46,6 +46,7 @@ class _Listening:
     people: dict[str, Person] = field(default_factory=dict)  # by identity
     heard: frozenset[str] = frozenset()  # identities
     told: bool = False  # the room knows of the agents
+    not_yes: set[str] = field(default_factory=set)  # people who have said anything else since the last look began
 
 
 class Agents:
@@ -86,6 +87,7 @@ class Agents:
         if kind is not Kind.AGENT or listening is None:
             return
         if answer is not Answer.YES:
+            listening.not_yes.add(person)
             mine = {identity for identity, one in listening.people.items() if one.key == person}
             self._let_hear(listening, listening.heard - mine)
         self.moved(listening.room)
@@ -123,13 +125,16 @@ class Agents:
             log.info("agents in a call", call=loggable(call.id), agents=len(agents))
         listening.agents = agents
         listening.people = await self._people(call, present)
+        listening.not_yes.clear()
         answers = {
             person.key: await self._gate.happen(call.id, person.key, Kind.AGENT, Event.ASK, "agent")
             for person in listening.people.values()
         }
         self._show(listening, answers)
-        yes = {identity for identity, one in listening.people.items() if answers[one.key] is Answer.YES}
-        self._let_hear(listening, frozenset(yes))
+        agreed = {key for key, answer in answers.items() if answer is Answer.YES} - listening.not_yes
+        self._let_hear(
+            listening, frozenset(identity for identity, one in listening.people.items() if one.key in agreed)
+        )
         await self._ask(call, listening, answers)
 
     def _present(self, room: str) -> tuple[ParticipantFacts, ...]:

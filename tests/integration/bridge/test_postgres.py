@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from media.relay.seams import EgressState, EgressWish, Grants
 from tests.support.bridge_fakes import ALICE, BOB, ROOM
 from tests.support.bridge_world import World
 
@@ -43,3 +44,23 @@ async def test_a_recorded_call_and_a_crash_on_postgresql(bridge_world: World) ->
     assert (await bridge_world.service.entrance.session(token)).person.key == ALICE
     meeting = await bridge_world.meeting(ROOM)
     assert len(meeting) == 12
+
+
+@pytest.mark.parametrize("bridge_world", ["postgres_url"], indirect=True)
+async def test_a_recording_for_a_program_and_an_agent_on_postgresql(bridge_world: World) -> None:
+    room, alice = await bridge_world.join(ALICE)
+    _, bob = await bridge_world.join(BOB)
+    egress = bridge_world.service.egress
+    wish = EgressWish(room, b"\x00request", track_sid=f"mic-{bob}")
+    asked = await egress.start(Grants("key", "", room_record=True), wish)
+    assert asked.state is EgressState.STARTING
+    await bridge_world.command("agree", "recording", sender=BOB)
+    await bridge_world.until(lambda: bridge_world.relay.egress[-1].state is EgressState.ACTIVE)
+    await egress.stop(asked.id)
+    await bridge_world.until(lambda: bridge_world.relay.egress[-1].state is EgressState.COMPLETE)
+    assert [facts.wish for facts in await egress.find(room=room)] == [wish]
+    assert await egress.find(room=room, active=True) == await egress.find(egress_id="EG_none") == ()
+    bridge_world.relay.join(room, "agent-1", "Scribe", "agent")
+    await bridge_world.until(lambda: bridge_world.relay.attributes(room, alice).get("palabre.consent.agent") == "asked")
+    await bridge_world.command("agree", "agent")
+    await bridge_world.until(lambda: bridge_world.relay.hearing.get("agent-1") == frozenset({alice}))

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from bridge.consent import Event
+from bridge.consent_store import Answer, Kind
 from bridge.modes import MODE_END_TO_END
 from media.relay.seams import Grants, TrackSource
 from palabre.base.errors import CallerError
+from palabre.base.ids import CallId
 from tests.support.bridge_fakes import ALICE, BOB, ROOM
 from tests.support.bridge_world import World
 
@@ -62,6 +65,36 @@ async def test_a_consent_taken_back_shuts_its_ears_before_the_answer_is_acknowle
     await bridge_world.until(lambda: bridge_world.relay.hearing[SCRIBE] == {alice})
     await bridge_world.command("decline")  # of everything
     assert bridge_world.relay.hearing[SCRIBE] == NOBODY
+
+
+async def test_a_no_that_comes_while_the_call_is_looked_at_holds(bridge_world: World) -> None:
+    room, alice = await bridge_world.join(ALICE)
+    _, bob = await bridge_world.join(BOB)
+    await come(bridge_world, room)
+    for sender in (ALICE, BOB):
+        await bridge_world.command("agree", "agent", sender=sender)
+    await bridge_world.until(lambda: bridge_world.relay.hearing[SCRIBE] == {alice, bob})
+    agents = bridge_world.service._agents
+    happen = agents._gate.happen
+
+    async def says_no_meanwhile(call: CallId, person: str, *rest: Any) -> Answer:
+        """Alice's answer is read; then she says no, before that of Bob is."""
+        if person == BOB:
+            await happen(call, ALICE, Kind.AGENT, Event.DECLINE, "page")
+        return await happen(call, person, *rest)
+
+    agents._gate.happen = says_no_meanwhile  # type: ignore[method-assign, assignment]
+    heard: list[frozenset[str]] = []
+    set_hearing = bridge_world.relay.set_hearing
+
+    def written_down(room: str, identity: str, of: frozenset[str]) -> None:
+        heard.append(of)
+        set_hearing(room, identity, of)
+
+    bridge_world.relay.set_hearing = written_down  # type: ignore[method-assign]
+    await agents._look(room)
+    assert heard
+    assert all(alice not in one for one in heard)
 
 
 async def test_another_agent_makes_everybody_be_asked_anew(bridge_world: World) -> None:
