@@ -304,4 +304,7 @@ def _check() -> None:
 
 
 _KNOWN_ANSWER = "806f00010000000900c0ffeef6000df13471dad85cdf4844846ea1cf95855f43bbc0a34d1cee303e"
-_check()
+try:
+    _check()
+except (AttributeError, TypeError) as error:
+    raise ImportError("the compiled packet path was built from other sources: run `make setup`") from error
