@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import multiprocessing
 import os
@@ -83,6 +84,7 @@ async def _serve(pipe: Connection, settings: dict[str, Any]) -> None:
         while (order := await orders.get()) != "stop":
             if order == "collect":
                 gc.collect()
+                ctypes.CDLL(None).malloc_trim(0)  # what is free already, but not given back, is not held
                 relay.events.clear()  # the listener's of tests, which writes everything down
                 relay.door.asked.clear()
             pipe.send(_census(relay))
