@@ -252,12 +252,18 @@ def rtx_of(packet: bytes, *, ssrc: int, sequence: int, payload_type: int = 97, r
 
 
 def opus_packet(
-    sequence: int, *, ssrc: int = 7, mid: str = "1", level: int = 30, payload: bytes = b"\xfc\xff\xfe"
+    sequence: int,
+    *,
+    ssrc: int = 7,
+    mid: str = "1",
+    level: int = 30,
+    payload: bytes = b"\xfc\xff\xfe",
+    timestamp: int | None = None,
 ) -> bytes:
     return pack_packet(
         payload_type=111,
         sequence=sequence,
-        timestamp=sequence * 960,
+        timestamp=sequence * 960 if timestamp is None else timestamp,
         ssrc=ssrc,
         payload=payload,
         extensions={MID_ID: mid.encode(), LEVEL_ID: bytes((0x80 | level,))},

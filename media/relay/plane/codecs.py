@@ -1,8 +1,8 @@
-"""What a relay reads of video payloads without decoding them: key frames, picture ids, picture sizes.
+"""What a relay reads of payloads without decoding them: key frames, picture ids, picture sizes, what a packet plays.
 
 Only descriptors and the first clear bytes of a frame are read, so everything here works on end-to-end encrypted media
 too (which leave those bytes clear). Truncated payloads are described as `PLAIN`; nothing here raises.
-RFC 7741 (VP8), RFC 9628 (VP9), RFC 6184 (H.264), https://aomediacodec.github.io/av1-rtp-spec/ (AV1).
+RFC 6716 (Opus), RFC 7741 (VP8), RFC 9628 (VP9), RFC 6184 (H.264), https://aomediacodec.github.io/av1-rtp-spec/ (AV1).
 """
 
 from __future__ import annotations
@@ -106,6 +106,20 @@ DESCRIBERS: dict[str, Callable[[bytes, int, int], Description]] = {
 def picture_id(packet: bytes, at: int, size: int) -> int:
     """The picture id that a description points to."""
     return (packet[at] & 0x7F) << 8 | packet[at + 1] if size == 2 else packet[at] & 0x7F
+
+
+# Ticks of 48 kHz that one frame plays, by the configuration in the upper five bits of the first byte.
+_OPUS_FRAMES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
+
+
+def opus_span(packet: bytes, start: int) -> int:
+    """What an Opus packet plays, in ticks of 48 kHz, by RFC 6716 section 3.1; 0: not known.
+
+    Packets of three frames and more count them in their second byte, which end-to-end encryption covers.
+    """
+    toc = packet[start]
+    frames = (1, 2, 2, 0)[toc & 3]
+    return _OPUS_FRAMES[toc >> 3] * frames
 
 
 def frame_size(codec: str, packet: bytes, start: int, end: int) -> tuple[int, int]:

@@ -179,7 +179,7 @@ class DownTrack:
 
     def forward(self, media: Media, now: float) -> None:
         """Send a packet of `layer`. The hot path: once per packet and subscriber."""
-        sequence, timestamp, marker, head, middle, rest, picture, _, _, _ = media
+        sequence, timestamp, marker, head, middle, rest, picture, _, _, _, _ = media
         outgoing = sequence + self._offset
         if sequence != self._expected or outgoing != self._next:
             outgoing = self._place(media)
@@ -212,7 +212,7 @@ class DownTrack:
 
     def _shift(self, media: Media) -> bytes:
         """`middle` with the picture id and TL0PICIDX that continue what went out before the layer was switched."""
-        _, _, _, _, middle, _, picture, size, base_layer, _ = media
+        _, _, _, _, middle, _, picture, size, base_layer, _, _ = media
         picture += self._picture_shift
         base_layer = (base_layer + self._base_shift) & 0xFF if base_layer >= 0 else -1
         if size == 2 and len(middle) == 3:

@@ -20,15 +20,23 @@ class Media(NamedTuple):
     picture_size: int  # bytes, 0: none
     base_layer: int  # TL0PICIDX, -1: none
     starts: bool  # a frame begins here
+    span: int = 0  # what an Opus packet plays, in ticks of its timestamp; 0: not known
 
 
 def take_apart(
-    packet: bytes, start: int, end: int, sequence: int, timestamp: int, marker: int, description: Description
+    packet: bytes,
+    start: int,
+    end: int,
+    sequence: int,
+    timestamp: int,
+    marker: int,
+    description: Description,
+    span: int = 0,
 ) -> Media:
     """What `codecs` describes, cut where subscribers' versions differ. `packet[start:end]` is the payload."""
     _, starts, at, size, base_at = description
     if not at:
-        return Media(sequence, timestamp, marker, b"", b"", packet[start:end], -1, 0, -1, starts)
+        return Media(sequence, timestamp, marker, b"", b"", packet[start:end], -1, 0, -1, starts, span)
     rest = base_at + 1 if base_at else at + size
     base_layer = packet[base_at] if base_at else -1
     picture = picture_id(packet, at, size)
@@ -50,8 +58,11 @@ def follows(last: Media, media: Media) -> bool:
     """Whether `media` begins the frame right after the one that `last` ended: what lay between was padding.
 
     If some of that was lost, nobody will ever send it again, and its places would stay empty for good. The Rust SDK
-    pads on the media SSRC when it has no RTX. Told by picture ids, so for VP8 and VP9 only.
+    pads on the media SSRC when it has no RTX, and on that of sound while it has no picture. Told by picture ids and
+    by what Opus packets play, so for VP8, VP9 and Opus only.
     """
+    if last.span:
+        return (media.timestamp - last.timestamp) & 0xFFFFFFFF == last.span
     return (
         last.marker != 0
         and media.starts

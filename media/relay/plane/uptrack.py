@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from media.relay.plane.api import Codec, DownTrackSpec, LayerStats, PacketTap, UpTrackSpec
-from media.relay.plane.codecs import DESCRIBERS, describe_other, frame_size
+from media.relay.plane.codecs import DESCRIBERS, describe_other, frame_size, opus_span
 from media.relay.plane.downtrack import DownTrack
 from media.relay.plane.extensions import AUDIO_LEVEL, Plan, absolute_send_time
 from media.relay.plane.layer import ClockReport, Layer
@@ -97,7 +97,8 @@ class UpTrack:
             self._read_along(layer, codec, packet, header, now)
         layer.octets += end - start
         description = DESCRIBERS.get(codec.name, describe_other)(packet, start, end)
-        media = take_apart(packet, start, end, sequence, timestamp, second & MARKER, description)
+        span = opus_span(packet, start) if codec.name == "OPUS" else 0
+        media = take_apart(packet, start, end, sequence, timestamp, second & MARKER, description, span)
         key = description[0] and newest
         if newest:
             layer.passed(media, now)

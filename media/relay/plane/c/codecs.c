@@ -10,8 +10,8 @@ static const struct description KEY = {.key = true, .starts = true};
 enum payload_format format_of(const char *name)
 {
     static const char *const NAMES[] = {[FORMAT_VP8] = "VP8", [FORMAT_VP9] = "VP9", [FORMAT_H264] = "H264",
-                                        [FORMAT_AV1] = "AV1"};
-    for (int format = FORMAT_VP8; format <= FORMAT_AV1; format++)
+                                        [FORMAT_AV1] = "AV1", [FORMAT_OPUS] = "OPUS"};
+    for (int format = FORMAT_VP8; format <= FORMAT_OPUS; format++)
         if (strcmp(name, NAMES[format]) == 0)
             return (enum payload_format)format;
     return FORMAT_OTHER;
@@ -118,9 +118,25 @@ struct description describe(enum payload_format format, const uint8_t *packet, i
     case FORMAT_VP9: return describe_vp9(packet, start, end);
     case FORMAT_H264: return describe_h264(packet, start, end);
     case FORMAT_AV1: return describe_av1(packet, start, end);
+    case FORMAT_OPUS:
     case FORMAT_OTHER: break;
     }
     return KEY; /* audio, and video that is not read: a stream may begin with any packet */
+}
+
+/* RFC 6716 section 3.1. Packets of three frames and more count them in their second byte, which end-to-end encryption
+ * covers. */
+int opus_span(const uint8_t *packet, int start)
+{
+    static const int SILK[] = {480, 960, 1920, 2880}, CELT[] = {120, 240, 480, 960}, FRAMES[] = {1, 2, 2, 0};
+    int configuration = packet[start] >> 3, frame;
+    if (configuration < 12)
+        frame = SILK[configuration & 3];
+    else if (configuration < 16)
+        frame = SILK[configuration & 1];
+    else
+        frame = CELT[configuration & 3];
+    return frame * FRAMES[packet[start] & 3];
 }
 
 int picture_id(const uint8_t *packet, int at, int size)

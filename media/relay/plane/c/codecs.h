@@ -1,4 +1,4 @@
-/* What a relay reads of video payloads without decoding them: key frames, picture ids, picture sizes.
+/* What a relay reads of payloads without decoding them: key frames, picture ids, picture sizes, what a packet plays.
  *
  * Only descriptors and the first clear bytes of a frame are read, so everything here works on end-to-end encrypted
  * media too. Truncated payloads are described as plain ones. */
@@ -7,7 +7,7 @@
 
 #include "bytes.h"
 
-enum payload_format { FORMAT_OTHER, FORMAT_VP8, FORMAT_VP9, FORMAT_H264, FORMAT_AV1 };
+enum payload_format { FORMAT_OTHER, FORMAT_VP8, FORMAT_VP9, FORMAT_H264, FORMAT_AV1, FORMAT_OPUS };
 
 enum { CODEC_NAME_SIZE = 16 };
 
@@ -34,6 +34,10 @@ struct size {
 
 enum payload_format format_of(const char *name);
 struct description describe(enum payload_format format, const uint8_t *packet, int start, int end);
+
+/* What an Opus packet plays, in ticks of 48 kHz; 0: not known. */
+int opus_span(const uint8_t *packet, int start);
+
 int picture_id(const uint8_t *packet, int at, int size);
 
 /* From the packet that begins a key frame; zeros where it doesn't tell. */

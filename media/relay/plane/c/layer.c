@@ -41,9 +41,12 @@ struct media take_apart(struct chunk *packet, int start, int end, int64_t sequen
 }
 
 /* If some of the padding was lost, nobody will ever send it again, and its places would stay empty for good. The Rust
- * SDK pads on the media SSRC when it has no RTX. Told by picture ids, so for VP8 and VP9 only. */
+ * SDK pads on the media SSRC when it has no RTX, and on that of sound while it has no picture. Told by picture ids and
+ * by what Opus packets play, so for VP8, VP9 and Opus only. */
 bool follows(const struct media *last, const struct media *media)
 {
+    if (last->span)
+        return media->timestamp - last->timestamp == (uint32_t)last->span;
     return last->marker != 0 && media->starts && last->picture >= 0 && media->picture_size == last->picture_size &&
            ((media->picture - last->picture) & (media->picture_size == 2 ? 0x7FFF : 0x7F)) == 1;
 }

@@ -20,6 +20,7 @@ struct media {
     int picture, picture_size; /* picture id, -1: none, and its bytes */
     int base_layer; /* TL0PICIDX, -1: none */
     bool starts; /* a frame begins here */
+    int span; /* what an Opus packet plays, in ticks of its timestamp; 0: not known */
 };
 
 struct media take_apart(struct chunk *packet, int start, int end, int64_t sequence, uint32_t timestamp, int marker,

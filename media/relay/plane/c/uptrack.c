@@ -129,6 +129,8 @@ void uptrack_receive(struct uptrack *track, const struct arrival_of *arrival, do
     struct description description = describe(codec->format, packet, start, end);
     struct media media = take_apart(arrival->packet, start, end, arrival->sequence, header->timestamp,
                                     header->second & RTP_MARKER, description);
+    if (codec->format == FORMAT_OPUS)
+        media.span = opus_span(packet, start);
     bool key = description.key && arrival->newest;
     if (arrival->newest)
         layer_passed(layer, &media, now);

@@ -17,6 +17,7 @@ from media.relay.plane.codecs import (
     describe_vp8,
     describe_vp9,
     frame_size,
+    opus_span,
     picture_id,
 )
 
@@ -113,3 +114,21 @@ def test_no_payload_makes_the_readers_raise(codec, payload, start):
         width, height = frame_size(codec, packet, start, len(packet))
         assert 0 <= width <= 16384
         assert 0 <= height <= 16384
+
+
+@pytest.mark.parametrize(
+    ("toc", "ticks"),
+    [
+        (0x00, 480),
+        (0x18, 2880),
+        (0x58, 2880),
+        (0x60, 480),
+        (0x68, 960),
+        (0x80, 120),
+        (0xF8, 960),
+        (0x79, 1920),
+        (0x7B, 0),
+    ],
+)
+def test_what_an_opus_packet_plays_stands_in_its_first_byte(toc: int, ticks: int) -> None:
+    assert opus_span(bytes((0, toc)), 1) == ticks

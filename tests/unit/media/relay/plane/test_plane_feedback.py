@@ -117,6 +117,23 @@ def test_lost_padding_is_not_asked_for_where_picture_ids_tell_it():
     assert len(call.said(rtcp.Nack)) == 1
 
 
+def test_lost_padding_of_sound_is_not_asked_for_and_leaves_no_hole():
+    """The Rust SDK pads on the microphone's SSRC while it has no camera."""
+    codec = OPUS._replace(nack=True)
+    house = House()
+    publisher, subscriber = house.peer(1), house.peer(2)
+    house.plane.add_up_track(1, audio_up()._replace(codecs=(codec,)))
+    house.plane.add_down_track(2, down_of(2, 6, codec=codec))
+    house.plane.set_layer(6, 0)
+    one, many = b"\x78sound", b"\x7bsound"  # a frame of 20 ms; as many as the next byte says, which may be encrypted
+    sent = [(1, 0, one), (2, 1, one), (6, 2, one), (8, 4, one), (9, 5, many), (11, 6, one)]
+    for sequence, turn, payload in sent:
+        publisher.send(opus_packet(sequence, payload=payload, timestamp=turn * 960))
+    assert [packet.sequence for packet in subscriber.received] == [1, 2, 3, 5, 6, 8]
+    asked = [message.sequences for message in publisher.messages() if isinstance(message, rtcp.Nack)]
+    assert asked == [(7,), (10,)]
+
+
 @pytest.mark.parametrize("lost_packets", [1, MAX_GAP + 1])
 def test_readers_get_a_key_frame_when_packets_are_lost_for_good(lost_packets):
     call = Call()
