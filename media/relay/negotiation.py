@@ -20,14 +20,16 @@ from media.relay.sections import CodecLine, LocalTransport, Sending
 # SVC needs the dependency descriptor. With it libwebrtc sends VP8 without picture ids, which layer switches need.
 _SVC = frozenset({"VP9", "AV1"})
 _FEEDBACK = {
-    "audio": ("transport-cc", "nack"),
+    "audio": ("nack",),
     "video": ("transport-cc", "ccm fir", "nack", "nack pli", "goog-remb"),
 }
+# Sound is not numbered for transport-cc either way: it is sent whatever the line carries. libwebrtc also limits its
+# repeats to its estimate, which falls to nothing at a quarter of loss: then it would answer no NACK any more.
 # libwebrtc neither offers nor repeats NACK for audio, but does it, both ways, as soon as the other side's description
 # has it; LiveKit's servers rely on that too. Clients that don't know it ignore the line.
 _UNASKED = {"audio": frozenset({"nack"}), "video": frozenset[str]()}
 _UP_EXTENSIONS = {
-    "audio": frozenset({uris.MID, uris.AUDIO_LEVEL, uris.ABS_SEND_TIME, uris.TRANSPORT_CC}),
+    "audio": frozenset({uris.MID, uris.AUDIO_LEVEL, uris.ABS_SEND_TIME}),
     "video": frozenset(
         {
             uris.MID,

@@ -42,25 +42,22 @@ class Way:
     def __init__(self, leg: Leg, name: str, source: int, target: int, seed: str) -> None:
         self.leg, self.name, self.source, self.target = leg, name, source, target
         self.link = Link(f"{seed}:{name}")
-        self.arrived: dict[int, packets.Stream] = {}  # RTP by SSRC
+        self.sent: dict[int, packets.Stream] = {}  # RTP by SSRC, as offered
+        self.arrived: dict[int, packets.Stream] = {}
 
-    def count(self, packet: bytes) -> None:
-        """Take note of what arrives."""
+    @staticmethod
+    def count(streams: dict[int, packets.Stream], packet: bytes) -> None:
         header = packets.rtp(packet)
         if header is not None:
-            if header.ssrc not in self.arrived:
-                self.arrived[header.ssrc] = packets.Stream(header.payload_type)
-            self.arrived[header.ssrc].add(header.sequence)
+            streams.setdefault(header.ssrc, packets.Stream()).add(header.timestamp)
 
     def report(self) -> dict[str, Any]:
         return {
             "counts": dict(self.link.counts),
             "offered": dict(self.link.offered),
             "delivered": dict(self.link.delivered),
-            "streams": {
-                ssrc: {"payload_type": stream.payload_type, "expected": stream.expected, "received": stream.received}
-                for ssrc, stream in self.arrived.items()
-            },
+            "sent": {ssrc: stream.count for ssrc, stream in self.sent.items()},
+            "arrived": {ssrc: stream.count for ssrc, stream in self.arrived.items()},
         }
 
 
@@ -125,6 +122,7 @@ class Carrier:
             if not way.leg.udp and packets.is_udp(packet):
                 way.link.counts["forbidden"] += 1
                 continue
+            way.count(way.sent, packet)
             now = time.monotonic()
             for departure in way.link.offer(len(packet), now):
                 self._count += 1
@@ -137,7 +135,7 @@ class Carrier:
             if translated is None:
                 way.link.counts["unknown_address"] += 1
                 continue
-            way.count(packet)
+            way.count(way.arrived, packet)
             try:
                 os.write(way.target, translated)
             except OSError:  # the device is down, or its queue is full
@@ -164,7 +162,7 @@ class Carrier:
                 leg.udp = order["passes"]
             case "count":
                 for way in leg.ways.values():
-                    for stream in way.arrived.values():
+                    for stream in (*way.sent.values(), *way.arrived.values()):
                         stream.begin()
             case "report":
                 return {"now": now, **{name: way.report() for name, way in leg.ways.items()}}

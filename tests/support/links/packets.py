@@ -21,6 +21,7 @@ class Rtp(NamedTuple):
 
     ssrc: int
     sequence: int
+    timestamp: int
     payload_type: int
 
 
@@ -32,8 +33,8 @@ def rtp(packet: bytes) -> Rtp | None:
         return None
     if 192 <= packet[start + 1] <= 223:
         return None
-    sequence, _, ssrc = struct.unpack_from("!HII", packet, start + 2)
-    return Rtp(ssrc, sequence, packet[start + 1] & 0x7F)
+    sequence, timestamp, ssrc = struct.unpack_from("!HII", packet, start + 2)
+    return Rtp(ssrc, sequence, timestamp, packet[start + 1] & 0x7F)
 
 
 def source(packet: bytes) -> bytes:
@@ -94,33 +95,31 @@ def _mend(packet: bytearray, at: int, before: bytes, after: bytes) -> None:
 
 
 class Stream:
-    """The numbers of one SSRC that came through since the last `begin`: how many of those that were sent."""
+    """How many different moments of one SSRC were seen since the last `begin`.
 
-    def __init__(self, payload_type: int) -> None:
-        self.payload_type = payload_type
-        self._highest = -1  # extended
-        self._base = -1  # the highest number when counting began
+    Told by timestamps: sequence numbers also count padding, which nobody sends again. What comes late of before
+    `begin` is not counted.
+    """
+
+    def __init__(self) -> None:
+        self._newest = self._base = -1  # extended; the newest one when counting began
         self._seen: set[int] = set()
 
-    def add(self, sequence: int) -> None:
-        if self._highest < 0:
-            number = sequence + 0x10000
-            self._base = number - 1
+    def add(self, timestamp: int) -> None:
+        if self._newest < 0:
+            moment = timestamp + (1 << 32)
+            self._base = moment - 1
         else:
-            number = self._highest + ((sequence - self._highest + 0x8000) & 0xFFFF) - 0x8000
-        self._highest = max(self._highest, number)
-        if number > self._base:
-            self._seen.add(number)
+            moment = self._newest + ((timestamp - self._newest + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+        self._newest = max(self._newest, moment)
+        if moment > self._base:
+            self._seen.add(moment)
 
     def begin(self) -> None:
-        """Count anew from the next number on."""
-        self._base = self._highest
+        """Count anew from the next one on."""
+        self._base = self._newest
         self._seen.clear()
 
     @property
-    def expected(self) -> int:
-        return self._highest - self._base
-
-    @property
-    def received(self) -> int:
+    def count(self) -> int:
         return len(self._seen)

@@ -81,12 +81,8 @@ class Measuring(Person):
         async for event in rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=_BLOCK):
             heard.take(event.frame)
 
-    async def do_join(self, url: str, token: str, single: bool, relayed: bool = False) -> str:
-        kind = rtc.IceTransportType.TRANSPORT_RELAY if relayed else rtc.IceTransportType.TRANSPORT_ALL
-        options = rtc.RoomOptions(
-            single_peer_connection=single, rtc_config=rtc.RtcConfiguration(ice_transport_type=kind), connect_timeout=20
-        )
-        await self.enter(url, token, options)
+    async def do_join(self, url: str, token: str, single: bool) -> str:
+        await self.enter(url, token, rtc.RoomOptions(single_peer_connection=single, connect_timeout=20))
         return self.room.local_participant.sid
 
     async def do_publish(self, tone: int = 0, picture: bool = False) -> None:

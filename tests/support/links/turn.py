@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from palabre.demo.certificates import write_self_signed
-from tests.support.links.network import Network
+from tests.support.links.network import RELAY, Network
 
-ADDRESS = "10.77.0.9"
+ADDRESS = RELAY[0]
 PORT, TLS_PORT = 3478, 5349
 SECRET = "shared-with-the-relay-alone"
 _READY = 0.1  # seconds between two looks at its log
@@ -27,7 +27,6 @@ async def coturn(net: Network, folder: Path) -> AsyncIterator[str]:
         pytest.skip("needs coturn (Debian: apt install coturn)")
     certificate, key, log = folder / "turn.pem", folder / "turn.key", folder / "turn.log"
     write_self_signed("turn.example.org", certificate, key)
-    net.relay.configure(f"addr add {ADDRESS}/32 dev lo")
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *net.relay.command(
