@@ -19,7 +19,7 @@ help: ## show this list
 demo: setup .venv-synapse/.ready web/static/index.html ## one whole meeting with no one at the keyboard, then open for you (ARGS=--once ends after it)
 	@$(BIN)/palabre demo $(ARGS)
 
-test: setup .venv-synapse/.ready .venv-agents/.ready .chromium .firefox web/static/index.html tests/e2e/js-matrix/node_modules/.ready tests/e2e/js-livekit/node_modules/.ready $(HOST)/dist/host.js ## every test that runs in minutes: unit, real servers, real browsers
+test: setup .venv-synapse/.ready .venv-agents/.ready .chromium web/static/index.html tests/e2e/js-matrix/node_modules/.ready tests/e2e/js-livekit/node_modules/.ready $(HOST)/dist/host.js ## every test that runs in minutes: unit, real servers, real browsers
 	@echo "── page: unit tests"
 	@cd web/client && npm test --silent
 	@echo "── unit tests"
@@ -120,12 +120,9 @@ setup: .venv/.ready
 	@.venv-agents/bin/pip install $(PIP) --require-hashes -r requirements/agents.txt
 	@touch $@
 
-.PHONY: .chromium .firefox
+.PHONY: .chromium
 .chromium:
 	@command -v chromium >/dev/null || { echo "── Chromium"; scripts/apt-install chromium fonts-dejavu-core; }
-
-.firefox:
-	@command -v firefox-esr >/dev/null || { echo "── Firefox"; scripts/apt-install firefox-esr; }
 
 .PHONY: .janus
 .janus:
