@@ -3,8 +3,8 @@ import userEvent from '@testing-library/user-event'
 import { ParticipantEvent, RemoteParticipant, RoomEvent } from 'livekit-client'
 import { describe, expect, test, vi } from 'vitest'
 import { fakeCall, faults, THEMES } from '../../test/render'
-import { AgentBanner } from './AgentBanner'
-import { AgentChip } from './AgentChip'
+import AgentBanner from './AgentBanner'
+import AgentChip from './AgentChip'
 
 /** A call with a program in it, which the person has answered so. */
 function callWithProgram() {

@@ -7,7 +7,7 @@ import { Button } from '../../ui/Button'
 import { useSentence } from '../problem/sentence'
 import { useHearing } from './useHearing'
 
-export function AgentBanner() {
+export default function AgentBanner() {
   const { t } = useTranslation('capture')
   const sentence = useSentence()
   const { names, standing, failed, answer } = useHearing()

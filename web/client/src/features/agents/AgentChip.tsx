@@ -7,7 +7,7 @@ import { Popover } from '../../ui/Overlay'
 import css from '../capture/Capture.module.css'
 import { useHearing } from './useHearing'
 
-export function AgentChip() {
+export default function AgentChip() {
   const { t } = useTranslation('capture')
   const { names, standing, answer } = useHearing()
   if (names.length === 0 || standing === null) return null

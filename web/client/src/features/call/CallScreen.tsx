@@ -10,7 +10,7 @@ import { captureModel } from '../../call/captureModel'
 import { makeRoster } from '../../call/roster'
 import { fetched } from '../later/fetched'
 import { Notices } from '../../ui/Live'
-import { AgentBanner } from '../agents/AgentBanner'
+import { Agents } from '../agents/Agents'
 import { CaptureContext } from '../capture/context'
 import { ConsentBanner } from '../capture/ConsentBanner'
 import { ConnectionBanners } from '../connection/ConnectionBanners'
@@ -65,7 +65,7 @@ function Layout({ meeting, call }: { meeting: Meeting; call: RunningCall }) {
       <div className={css.banners} data-region>
         <ConnectionBanners />
         <ConsentBanner />
-        <AgentBanner />
+        <Agents as="banner" />
         <Earlier />
       </div>
       <main id="stage" className={css.stage} tabIndex={-1} aria-label={t('stage')} data-region>

@@ -8,7 +8,7 @@ import { running } from '../../call/capture'
 import { Chip } from '../../ui/Chip'
 import { Mark } from '../../ui/Page'
 import { Title } from '../../ui/Title'
-import { AgentChip } from '../agents/AgentChip'
+import { Agents } from '../agents/Agents'
 import { CaptureChips } from '../capture/CaptureChips'
 import { useCaptureModel } from '../capture/context'
 import { EncryptionChip } from '../encryption/EncryptionChip'
@@ -32,7 +32,7 @@ export function Header({ title }: { title: string }) {
       <div className={css.chips}>
         <EncryptionChip endToEnd={pass.mode === 'e2ee'} crowded={running(capture).length > 0} />
         <CaptureChips />
-        <AgentChip />
+        <Agents as="chip" />
         <span className={css.spare}>
           <Chip icon={<Users size={16} aria-hidden />}>{t('count', { count: people.length })}</Chip>
         </span>

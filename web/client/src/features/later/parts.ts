@@ -1,4 +1,6 @@
 /** Parts of the page that people need in a call that already runs, or only some people at all: one file of the build. */
+export { default as AgentBanner } from '../agents/AgentBanner'
+export { default as AgentChip } from '../agents/AgentChip'
 export { default as CaptureDialog } from '../capture/CaptureDialog'
 export { default as ChatPanel } from '../chat/ChatPanel'
 export { default as DevicesDialog } from '../devices/DevicesDialog'
