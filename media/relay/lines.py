@@ -18,6 +18,8 @@ from media.relay.tracks import quality_of_layer
 
 SILENT = 5.0  # seconds without feedback while video flows, after which receiver reports have to do
 LOOK = 1.0  # seconds between looks, as the relay's
+RESENDS = 0.5  # of the rate, for what is missed: on a full line everything is, and answers would fill it anew
+NEWS = 0.05  # of the rate that the packet path was told
 SMOOTHING = 0.3  # of what a layer sends more or less than a second before: one key frame moves nobody
 
 _NO_DELIVERIES: Sequence[Delivery] = ()
@@ -47,6 +49,9 @@ class Lines:
             others, padding = line.look(now)
             if padding:
                 self._pad(connection, padding, now)
+            if abs(line.rate - line.told) > NEWS * line.told:
+                line.told = line.rate
+                self._plane.limit_resends(connection.subscriber.transport.session, int(line.rate * RESENDS))
             if others:
                 changed += self._apply(connection)
         return changed

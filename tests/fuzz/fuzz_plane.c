@@ -83,7 +83,10 @@ static void obey(struct plane *plane, int order, int who, const uint8_t *bytes, 
     case 6: plane_add_tap(plane, track, &tap, how % 3); break;
     case 7: plane_remove_tap(plane, track, &tap); break;
     case 8: plane_tick(plane, now); break;
-    case 9: plane_pad(plane, down, how * 20, now); break;
+    case 9:
+        plane_pad(plane, down, how * 20, now);
+        plane_limit_resends(plane, who % SESSIONS, how * 1000);
+        break;
     default: plane_receive(plane, who % SESSIONS, bytes, length, now); break;
     }
 }

@@ -103,6 +103,9 @@ class BothPlanes:
     def pad(self, down: int, octets: int, now: float) -> None:
         self._each(lambda _, plane: plane.pad(down, octets, now))
 
+    def limit_resends(self, session: int, rate: int) -> None:
+        self._each(lambda _, plane: plane.limit_resends(session, rate))
+
     def request_key_frame(self, track: int, now: float) -> None:
         self._each(lambda _, plane: plane.request_key_frame(track, now))
 

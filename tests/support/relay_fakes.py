@@ -86,6 +86,9 @@ class StrictPlane:
     def remove_tap(self, track: int, tap: Any) -> None:
         self.taps.remove((track, tap))
 
+    def limit_resends(self, session: int, rate: int) -> None:
+        assert session in self.sessions
+
     def pad(self, down: int, octets: int, now: float) -> None:
         assert down in self.downs
         self.padded += octets

@@ -23,6 +23,7 @@ class Line:
         self._demands: Sequence[Demand] = ()
         self._allocated_at = 0.0  # bit/s, 0: has to be done anew
         self._looked_at = 0.0
+        self.told = 0.0  # bit/s, the rate that the packet path knows
         self.stale = False  # what is shown has changed: `demand` is due
 
     @property

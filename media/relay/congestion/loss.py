@@ -14,6 +14,7 @@ FEWEST = 30  # packets from which a fraction says something
 SURE = 2.0  # standard deviations that chance explains
 TOO_MUCH = 0.08  # above what the line loses anyway: less is sent. GCC (section 6) has 10 %, without SURE
 SETTLE = 0.5  # seconds besides the window until what is measured is all from after a step down
+MOST_OWN = 0.35  # that a line may lose of its own: with more, no call is held on it, and less has to be sent
 STAYS = 0.6  # of the loss before a step: when so much is left, it is not the rate that makes it
 FORGET = 0.02  # of the difference: how fast, with each feedback, a line's own loss follows one that is lower
 
@@ -61,7 +62,7 @@ class LossMeter:
                 return 0.0
             self._stepped = None
             if self.fraction > before * STAYS:
-                self.own = self.fraction
+                self.own = min(self.fraction, MOST_OWN)
         if self.excess <= TOO_MUCH:
             return 0.0
         self._stepped = now, self.fraction

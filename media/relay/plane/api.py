@@ -181,6 +181,10 @@ class RtpPlane(Protocol):
         Nothing goes out where there is no RTX, or no transport-cc."""
         ...
 
+    def limit_resends(self, session: int, rate: int) -> None:
+        """What a subscriber misses is sent again at no more than `rate` bit/s from now on; 0: without a limit."""
+        ...
+
     def request_key_frame(self, track: int, now: float) -> None: ...
 
     def wanted_layer(self, track: int) -> int:

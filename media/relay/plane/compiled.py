@@ -182,6 +182,10 @@ class CompiledPlane:
         """Send about so much again of what was sent last."""
         self._deliver(self._core.pad(down, octets, now))
 
+    def limit_resends(self, session: int, rate: int) -> None:
+        """What the peer misses is sent again at no more than `rate` bit/s."""
+        self._core.limit_resends(session, rate)
+
     def request_key_frame(self, track: int, now: float) -> None:
         """Ask the publisher for key frames of what anybody gets."""
         self._deliver(self._core.request_key_frame(track, now))

@@ -44,12 +44,14 @@ class DownTrack:
 
     __slots__ = (
         "_base_shift",
+        "_begun",
         "_cache",
         "_expected",
         "_first",
         "_holes",
         "_last",
         "_last_at",
+        "_may_resend",
         "_next",
         "_number",
         "_offset",
@@ -86,12 +88,14 @@ class DownTrack:
         send: Callable[[bytes], None],
         send_report: Callable[[bytes], None],
         number: Callable[[int, float], bytes],
+        may_resend: Callable[[int], bool],
         *,
         next_sequence: int,
         next_rtx_sequence: int,
     ) -> None:
         """The sequence numbers are extended; an SSRC that was used before goes on where it ended. `number` gives a
-        packet of so many bytes, sent now, its transport-cc number."""
+        packet of so many bytes, sent now, its transport-cc number; `may_resend` says whether so many bytes may be sent
+        again."""
         self.spec = spec
         self.plan = plan
         self._ssrc = spec.ssrc
@@ -105,10 +109,12 @@ class DownTrack:
         self._send = send
         self._send_report = send_report
         self._number = number
+        self._may_resend = may_resend
         self._sent_layer: Layer | None = None  # the layer of `_last`
         self._last: Media | None = None  # the newest packet that went out
         self._last_at = 0.0
         self._first = self._expected = 0  # numbers of the layer: the first one forwarded, the next one
+        self._begun = 0  # outgoing number with which the present layer began; nobody needs what was before
         self._offset = 0  # outgoing number - incoming number, for what comes next
         self._next = next_sequence  # outgoing number after the newest one
         self._timestamp_shift = self._picture_shift = self._base_shift = 0
@@ -138,6 +144,7 @@ class DownTrack:
         last = self._last
         timestamp = media.timestamp
         self._offset = self._next - media.sequence
+        self._begun = self._next
         if last is not None:
             self._timestamp_shift = self._next_timestamp(last, layer, timestamp, now) - timestamp
             if media.picture >= 0 and last.picture >= 0:
@@ -314,9 +321,9 @@ class DownTrack:
             if sent is None or sent[0] & 0xFFFF != sequence:
                 continue
             number, at = self._resent[sequence & _CACHE_MASK]
-            if number == sent[0] and now - at < patience:
+            if sent[0] < self._begun or (number == sent[0] and now - at < patience):
                 continue
-            if self._resends >= MAX_RESENDS:
+            if self._resends >= MAX_RESENDS or not self._may_resend(sum(map(len, sent[1:]))):
                 return
             self._resends += 1
             self._resent[sequence & _CACHE_MASK] = sent[0], now

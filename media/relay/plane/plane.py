@@ -102,6 +102,7 @@ class PythonPlane:
             peer.send_rtp,
             peer.send_rtcp,
             peer.sent.number,
+            peer.may_resend,
             next_sequence=peer.first_sequence(spec.ssrc),
             next_rtx_sequence=peer.first_sequence(spec.rtx_ssrc),
         )
@@ -126,6 +127,10 @@ class PythonPlane:
     def pad(self, down: int, octets: int, now: float) -> None:
         """Send about so much again of what was sent last."""
         self._downs[down][2].pad(octets, now)
+
+    def limit_resends(self, session: int, rate: int) -> None:
+        """What the peer misses is sent again at no more than `rate` bit/s."""
+        self._sessions[session].limit_resends(rate)
 
     def request_key_frame(self, track: int, now: float) -> None:
         """Ask the publisher for key frames of what anybody gets."""

@@ -25,6 +25,7 @@ REPORT_INTERVAL = 1.0  # seconds between receiver reports; libwebrtc's own inter
 REPORTS_PER_PACKET = 30  # of at most 31: with the header 728 bytes
 MAX_STREAMS = 256  # SSRCs with replay state in libsrtp (1 kB each): 40 simulcast tracks with RTX
 MAX_SENT_STREAMS = 4096  # SSRCs of removed down tracks whose numbers are remembered
+RESEND_BURST = 0.25  # seconds of the limit on what is sent again that may come at once: a burst of losses
 LOCAL_SSRC = 1  # under which feedback is sent: streams of the relay itself don't exist
 
 _NO_ELEMENTS: dict[int, bytes] = {}
@@ -49,6 +50,9 @@ class Session:
         self.downs: dict[int, DownTrack] = {}
         self.bandwidth = 0  # bit/s by REMB
         self.sent = SentPackets()
+        self._resend_rate = 0  # bit/s, 0: any
+        self._resend_budget = 0.0  # octets
+        self._ticked_at = 0.0
         self._output = output
         self._drop = drop
         self._receiver: SrtpReceiver | None = None
@@ -346,8 +350,25 @@ class Session:
 
     # -- time
 
+    def limit_resends(self, rate: int) -> None:
+        """What the peer misses is sent again at no more than `rate` bit/s, 0: at any."""
+        self._resend_rate = rate
+        self._resend_budget = min(self._resend_budget, rate * RESEND_BURST / 8)
+
+    def may_resend(self, octets: int) -> bool:
+        """Whether so much may be sent again now; it counts."""
+        if not self._resend_rate:
+            return True
+        if self._resend_budget <= 0:
+            return False
+        self._resend_budget -= octets
+        return True
+
     def tick(self, now: float) -> None:
         """Repeat requests, send feedback and reports that are due."""
+        earned = self._resend_rate * (now - self._ticked_at) / 8
+        self._resend_budget = min(self._resend_budget + earned, self._resend_rate * RESEND_BURST / 8)
+        self._ticked_at = now
         for ssrc, route in self._routes.items():
             if route.receiver.missing:
                 self._ask_again(ssrc, route, now)

@@ -30,6 +30,7 @@ PyObject *core_set_plan(Core *core, PyObject *arguments);
 PyObject *core_remove_down_track(Core *core, PyObject *arguments);
 PyObject *core_set_layer(Core *core, PyObject *arguments);
 PyObject *core_pad(Core *core, PyObject *arguments);
+PyObject *core_limit_resends(Core *core, PyObject *arguments);
 PyObject *core_request_key_frame(Core *core, PyObject *arguments);
 PyObject *core_wanted_layer(Core *core, PyObject *arguments);
 PyObject *core_add_tap(Core *core, PyObject *arguments);

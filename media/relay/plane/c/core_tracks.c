@@ -94,6 +94,14 @@ PyObject *core_pad(Core *core, PyObject *arguments)
     return conclude(core, plane_pad(enter(core), down, octets, now), down);
 }
 
+PyObject *core_limit_resends(Core *core, PyObject *arguments)
+{
+    long long session, rate;
+    if (!PyArg_ParseTuple(arguments, "LL", &session, &rate))
+        return NULL;
+    return conclude(core, plane_limit_resends(enter(core), session, rate), session);
+}
+
 PyObject *core_request_key_frame(Core *core, PyObject *arguments)
 {
     long long track;

@@ -66,6 +66,7 @@ static int64_t next_timestamp(const struct downtrack *down, const struct layer *
 void downtrack_start(struct downtrack *down, struct layer *layer, struct media *media, double now)
 {
     down->offset = down->next - media->sequence;
+    down->begun = down->next;
     if (down->has_last) {
         down->timestamp_shift = next_timestamp(down, layer, media->timestamp, now) - media->timestamp;
         if (media->picture >= 0 && down->last.picture >= 0)

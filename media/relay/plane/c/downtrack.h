@@ -58,6 +58,7 @@ struct downtrack {
     struct media last; /* the newest packet that went out; its bytes are not held */
     double last_at;
     int64_t first, expected; /* numbers of the layer: the first one forwarded, the next one */
+    int64_t begun; /* outgoing number with which the present layer began; nobody needs what was before */
     int64_t offset; /* outgoing number - incoming number, for what comes next */
     int64_t next, rtx_sequence; /* outgoing numbers after the newest ones */
     int64_t timestamp_shift, picture_shift, base_shift;

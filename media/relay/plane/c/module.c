@@ -172,6 +172,7 @@ static PyMethodDef METHODS[] = {
     METHOD(remove_down_track, METH_VARARGS),
     METHOD(set_layer, METH_VARARGS),
     METHOD(pad, METH_VARARGS),
+    METHOD(limit_resends, METH_VARARGS),
     METHOD(request_key_frame, METH_VARARGS),
     METHOD(wanted_layer, METH_VARARGS),
     METHOD(add_tap, METH_VARARGS),

@@ -176,6 +176,15 @@ enum outcome plane_pad(struct plane *plane, int64_t down, int64_t octets, double
     return DONE;
 }
 
+enum outcome plane_limit_resends(struct plane *plane, int64_t session, int64_t rate)
+{
+    struct session *peer = plane_session(plane, session);
+    if (peer == NULL)
+        return UNKNOWN;
+    session_limit_resends(peer, rate);
+    return DONE;
+}
+
 enum outcome plane_request_key_frame(struct plane *plane, int64_t track, double now)
 {
     struct uptrack *up = plane_up(plane, track);

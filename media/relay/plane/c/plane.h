@@ -34,6 +34,7 @@ enum outcome plane_set_plan(struct plane *plane, int64_t down, const struct plan
 enum outcome plane_remove_down_track(struct plane *plane, int64_t down);
 enum outcome plane_set_layer(struct plane *plane, int64_t down, int max_layer);
 enum outcome plane_pad(struct plane *plane, int64_t down, int64_t octets, double now);
+enum outcome plane_limit_resends(struct plane *plane, int64_t session, int64_t rate);
 enum outcome plane_request_key_frame(struct plane *plane, int64_t track, double now);
 enum outcome plane_add_tap(struct plane *plane, int64_t track, void *handle, int max_layer);
 enum outcome plane_remove_tap(struct plane *plane, int64_t track, const void *handle);

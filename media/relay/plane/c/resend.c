@@ -81,6 +81,12 @@ static int send_again(struct downtrack *down, const struct sent *sent, double no
     return (int)(at - packet);
 }
 
+static int size_of(const struct sent *sent)
+{
+    return RTP_HEADER_SIZE + (sent->block != NULL ? sent->block->length : 0) + (sent->at - sent->start) +
+           sent->middle_length + (sent->end - sent->rest);
+}
+
 void downtrack_resend(struct downtrack *down, const uint16_t *sequences, int count, double now)
 {
     if (down->cache == NULL)
@@ -88,9 +94,10 @@ void downtrack_resend(struct downtrack *down, const uint16_t *sequences, int cou
     double patience = down->rtt > RESEND_INTERVAL ? down->rtt : RESEND_INTERVAL;
     for (int i = 0; i < count; i++) {
         struct sent *sent = &down->cache[sequences[i] & (CACHE_SIZE - 1)];
-        if (sent->number < 0 || (sent->number & 0xFFFF) != sequences[i] || now - sent->resent_at < patience)
+        if (sent->number < 0 || (sent->number & 0xFFFF) != sequences[i] ||
+            sent->number < down->begun || now - sent->resent_at < patience)
             continue;
-        if (down->resent >= MAX_RESENDS)
+        if (down->resent >= MAX_RESENDS || !session_may_resend(down->peer, size_of(sent)))
             return;
         down->resent++;
         sent->resent_at = now;

@@ -53,6 +53,8 @@ struct session {
     struct table sent;      /* SSRC of a removed down track -> its next extended sequence number */
     struct feedback feedback;
     struct delivery sent_packets;
+    int64_t resend_rate;  /* bit/s, 0: any */
+    double resend_budget, ticked_at; /* octets; seconds */
     double feedback_at, report_at;
     int64_t bandwidth; /* bit/s by REMB, 0: unknown */
     struct extension_ids ids;
@@ -72,6 +74,10 @@ int64_t session_first_sequence(const struct session *session, uint32_t ssrc);
 
 void session_receive_rtp(struct session *session, const uint8_t *datagram, int length, double now);
 void session_receive_rtcp(struct session *session, const uint8_t *datagram, int length, double now);
+/* Send what the peer misses again at no more than `rate` bit/s, 0: at any; and whether so much may be now, which counts. */
+void session_limit_resends(struct session *session, int64_t rate);
+bool session_may_resend(struct session *session, int octets);
+
 void session_tick(struct session *session, double now);
 
 /* Repeat the requests that are due for an SSRC. */

@@ -3,6 +3,7 @@
 
 #define FEEDBACK_INTERVAL 0.1 /* seconds: what libwebrtc's receivers do between 50 and 250 ms */
 #define REPORT_INTERVAL 1.0   /* seconds between receiver reports; libwebrtc's own interval for video */
+#define RESEND_BURST 0.25 /* seconds of the limit on what is sent again that may come at once: a burst of losses */
 #define EARLY 0.01            /* seconds: ticks of 50 ms come a little early as often as late */
 
 enum { REPORTS_PER_PACKET = 30 }; /* of at most 31: with the header 728 bytes */
@@ -177,9 +178,35 @@ static void send_reports(struct session *session, double now)
     }
 }
 
+static void cap_resend_budget(struct session *session)
+{
+    double most = (double)session->resend_rate * RESEND_BURST / 8;
+    if (session->resend_budget > most)
+        session->resend_budget = most;
+}
+
+void session_limit_resends(struct session *session, int64_t rate)
+{
+    session->resend_rate = rate;
+    cap_resend_budget(session);
+}
+
+bool session_may_resend(struct session *session, int octets)
+{
+    if (!session->resend_rate)
+        return true;
+    if (session->resend_budget <= 0)
+        return false;
+    session->resend_budget -= octets;
+    return true;
+}
+
 /* Repeat requests, send feedback and reports that are due. */
 void session_tick(struct session *session, double now)
 {
+    session->resend_budget += (double)session->resend_rate * (now - session->ticked_at) / 8;
+    cap_resend_budget(session);
+    session->ticked_at = now;
     for (int i = 0; i < session->routes.count; i++) {
         struct route *route = session->routes.entries[i].value.pointer;
         if (route->receiver->missing_count)

@@ -238,6 +238,7 @@ class Chaos:
                 self.told.append(tap)
             elif choice == 11:
                 self.plane.pad(down, rng.randint(0, 3000), self.now)
+                self.plane.limit_resends(rng.randint(3, 5), rng.choice([0, 5_000, 500_000]))
             elif self.taps:
                 self.plane.remove_tap(*self.taps.pop())
         except KeyError:

@@ -44,6 +44,7 @@ class Stream:
             self.sent.append,
             self.reports.append,
             lambda octets, now: b"\0\0",
+            lambda octets: True,
             next_sequence=next_sequence,
             next_rtx_sequence=next_sequence,
         )

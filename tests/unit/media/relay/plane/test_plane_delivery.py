@@ -195,3 +195,32 @@ def test_all_forms_of_status_chunks_are_read(body, arrived, lost):
     line.subscriber.send_rtcp(feedback(body.replace(" ", "")), 101.0)
     (told,) = line.plane.deliveries()
     assert (told.packets, told.lost) == (arrived, lost)
+
+
+def test_what_is_missed_is_sent_again_within_a_rate_that_a_tick_earns():
+    line = Line()
+    packets = line.frame(100.0, packets=40, key=True)
+    line.plane.limit_resends(SUBSCRIBER, 40_000)
+    missed = rtcp.pack_nack(1, packets[0].ssrc, [packet.sequence for packet in packets])
+    line.subscriber.send_rtcp(missed, 100.0)
+    assert line.plane.down_stats()[0].retransmitted == 0, "nothing was earned yet"
+    line.plane.tick(101.0)
+    line.subscriber.send_rtcp(missed, 101.0)
+    first = line.plane.down_stats()[0].retransmitted
+    assert first * len(packets[0].packet) == pytest.approx(40_000 / 8 / 4, rel=0.2), "a quarter of a second at once"
+    line.plane.tick(101.05)
+    line.plane.limit_resends(SUBSCRIBER, 0)
+    line.subscriber.send_rtcp(missed, 101.5)
+    assert line.plane.down_stats()[0].retransmitted == first + 40
+
+
+def test_what_belongs_to_a_layer_that_was_left_is_not_sent_again():
+    line = Line()
+    left = line.frame(100.0, key=True)
+    line.plane.set_layer(DOWN, -1)
+    line.plane.set_layer(DOWN, 0)
+    line.frame(100.1)
+    present = line.frame(100.2, key=True)
+    for packets, again in ((left, 0), (present, 3)):
+        line.subscriber.send_rtcp(rtcp.pack_nack(1, packets[0].ssrc, [packet.sequence for packet in packets]), 100.4)
+        assert line.plane.down_stats()[0].retransmitted == again
