@@ -37,19 +37,24 @@ window.join = async (identity, token, url, options = {}) => {
   return room.localParticipant.sid;
 };
 
-// A picture that counts, and a tone.
-window.publish = async (identity, colour, frequency, options = {}) => {
+// A picture that counts, and a tone. A restless one costs as much as a camera may: its sides are full of blocks.
+window.publish = async (identity, colour, frequency, { width = 1280, height = 720, restless = false, ...options } = {}) => {
   const room = window.rooms[identity];
-  const canvas = Object.assign(document.createElement("canvas"), { width: 1280, height: 720 });
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d");
   let number = 0;
   setInterval(() => {
     number = (number + 1) % 256;
     context.fillStyle = colour;
-    context.fillRect(0, 0, 1280, 720);
+    context.fillRect(0, 0, width, height);
     for (let bit = 0; bit < 8; bit++) {
       context.fillStyle = (number >> (7 - bit)) & 1 ? "#fff" : "#000";
-      context.fillRect(bit * 160, 0, 160, 90);
+      context.fillRect((bit * width) / 8, 0, width / 8, height / 8);
+    }
+    for (let block = 0; restless && block < 300; block++) {
+      context.fillStyle = `hsl(${Math.random() * 360} 60% ${20 + Math.random() * 60}%)`;
+      const x = Math.random() * width * 0.3 + (block % 2) * width * 0.7;
+      context.fillRect(x, height / 8 + Math.random() * height * 0.8, 16, 16);
     }
   }, 66);
   const audio = new AudioContext();
@@ -118,3 +123,6 @@ window.outbound = async (identity) => {
   }
   return layers;
 };
+
+// Video codecs that this browser can send or receive, in upper case.
+window.codecs = (which) => [...new Set((which === "send" ? RTCRtpSender : RTCRtpReceiver).getCapabilities("video").codecs.map((codec) => codec.mimeType.slice(6).toUpperCase()))];

@@ -4,86 +4,18 @@ and heard in the sound; a connection state proves nothing."""
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Error, Page, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 from tests.support.livekit_people import GREEN, people
+from tests.support.livekit_tab import BLUE, FOLDERS, RED, ROOM, Tab
 from tests.support.page import CHROMIUM_FLAGS
 from tests.support.relay import RunningRelay, running_relay
 
 pytestmark = pytest.mark.browser
 both_modes = pytest.mark.parametrize("single", [False, True], ids=["dual", "single"])
-
-ROOM = "council"
-FOLDERS = {
-    "/livekit-client": Path(__file__).parents[2] / "web/client/node_modules/livekit-client/dist",
-    "/page": Path(__file__).parent,
-}
-RED, BLUE = ("#c02020", (192, 32, 32)), ("#2030c0", (32, 48, 192))
-LOOKS = 150  # a tenth of a second each
-
-
-@dataclass
-class Tab:
-    """One person in one browser tab, driving livekit_page.js."""
-
-    relay: RunningRelay
-    page: Page
-    name: str
-    complaints: list[str] = field(default_factory=list)
-
-    def complain(self, error: Error) -> None:
-        self.complaints.append(str(error))
-
-    async def join(self, *, single: bool, options: dict[str, Any] | None = None, **grants: Any) -> None:
-        await self.page.goto(self.relay.http + "/page/livekit_page.html")
-        token = self.relay.token(self.name, ROOM, **grants)
-        await self.call("join", token, self.relay.url, {"singlePeerConnection": single, **(options or {})})
-
-    async def call(self, function: str, *arguments: Any) -> Any:
-        script = f"arguments => {function}(...arguments)"
-        return await asyncio.wait_for(self.page.evaluate(script, [self.name, *arguments]), 30)
-
-    async def run(self, script: str) -> Any:
-        return await asyncio.wait_for(
-            self.page.evaluate(f"async () => {{ const room = rooms.{self.name}; {script} }}"), 30
-        )
-
-    async def until(self, script: str, what: str) -> Any:
-        for _ in range(LOOKS):
-            value = await self.run(script)
-            if value:
-                return value
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{self.name}: never {what}")
-
-    async def sees(self, other: str, colour: tuple[int, int, int], *, width: int = 0) -> None:
-        """The other's picture is right, moves on, and has that width."""
-        numbers: list[int] = []
-        looked: Any = None
-        for _ in range(LOOKS):
-            looked = await self.page.evaluate("who => look(who)", f"{self.name}<{other}:camera")
-            right = looked and all(abs(a - b) < 50 for a, b in zip(looked["colour"], colour, strict=True))
-            if right and (not width or looked["width"] == width):
-                numbers.append(looked["number"])
-                if sum(1 for a, b in itertools.pairwise(numbers) if 0 < (b - a) % 256 < 40) >= 3:
-                    return
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{self.name} never sees {other} ({colour}, {width}): last {looked}, numbers {numbers}")
-
-    async def hears(self, other: str, frequency: int) -> None:
-        heard = None
-        for _ in range(20):
-            heard = await self.page.evaluate("who => listen(who)", f"{self.name}<{other}:microphone")
-            if heard and abs(heard - frequency) < 20:
-                return
-        raise AssertionError(f"{self.name} hears {heard} instead of {frequency} from {other}")
 
 
 @pytest.fixture

@@ -121,11 +121,14 @@ class Person:
         await asyncio.wait_for(self.room.connect(url, token, options or rtc.RoomOptions()), 15)
         return self
 
-    async def show(self, colour: tuple[int, int, int], *, simulcast: bool = True) -> str:
-        """Publish the stamped camera; returns the track's sid."""
+    async def show(
+        self, colour: tuple[int, int, int], *, simulcast: bool = True, codec: rtc.VideoCodec.ValueType | None = None
+    ) -> str:
+        """Publish the stamped camera, in VP8 unless said otherwise; returns the track's sid."""
         source = rtc.VideoSource(WIDTH, HEIGHT)
         track = rtc.LocalVideoTrack.create_video_track("camera", source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=simulcast)
+        source_kind = rtc.TrackSource.SOURCE_CAMERA
+        options = rtc.TrackPublishOptions(source=source_kind, simulcast=simulcast, video_codec=codec)
         self._tasks.append(asyncio.create_task(self._film(source, colour)))
         self.camera = await asyncio.wait_for(self.room.local_participant.publish_track(track, options), 15)
         return self.camera.sid
@@ -139,10 +142,19 @@ class Person:
         self.microphone = await asyncio.wait_for(self.room.local_participant.publish_track(track, options), 15)
         return self.microphone.sid
 
-    async def sees(self, other: str, colour: tuple[int, int, int]) -> None:
-        """Wait until the other's picture is decoded right, anew."""
+    async def sees(self, other: str, colour: tuple[int, int, int], *, width: int = 0) -> None:
+        """Wait until the other's picture is decoded right, anew; `width`: and has that width."""
         self.sights[other] = Sight()
-        await until(lambda: self.sights[other].shows(colour), f"{self.name} sees {other}")
+        await until(
+            lambda: self.sights[other].shows(colour) and width in (0, self.sights[other].width),
+            f"{self.name} sees {other}",
+        )
+
+    def choose(self, other: str, quality: int) -> None:
+        """Ask for a layer of somebody's camera: 0 is the lowest, 2 the highest."""
+        publications = self.room.remote_participants[other].track_publications.values()
+        (camera,) = [one for one in publications if one.kind == rtc.TrackKind.KIND_VIDEO]
+        camera.set_video_quality(rtc.VideoQuality.ValueType(quality))
 
     async def hears(self, other: str, frequency: int) -> None:
         self.sounds[other] = Sound()
