@@ -28,10 +28,10 @@ CASES = {
     "publisher-500": "500 kbit/s from the publisher for 20 s",
     "tcp-squeezed": "media over TCP, 300 kbit/s for 15 s",
     "outage-10": "nothing passes for 10 s",
-    "browser-outage-10": "the same in Chromium",
+    "browser-outage-10": "nothing passes for 10 s, Chromium",
     "address-rebound": "the relay sees another address",
     "address-moved": "the client has another address",
-    "browser-moved": "the same in Chromium",
+    "browser-moved": "the client has another address, Chromium",
 }
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 200, 56, 24, 12
 BIN, SMOOTH = 0.1, 5  # seconds per point of a trace, points that are averaged
