@@ -54,7 +54,7 @@ async def test_a_recording_for_a_program_and_an_agent_on_postgresql(bridge_world
     wish = EgressWish(room, b"\x00request", track_sid=f"mic-{bob}")
     asked = await egress.start(Grants("key", "", room_record=True), wish)
     assert asked.state is EgressState.STARTING
-    await bridge_world.command("agree", "recording", sender=BOB)
+    await bridge_world.command("agree", "recording", sender=BOB, event="$recording")
     await bridge_world.until(lambda: bridge_world.relay.egress[-1].state is EgressState.ACTIVE)
     await egress.stop(asked.id)
     await bridge_world.until(lambda: bridge_world.relay.egress[-1].state is EgressState.COMPLETE)
@@ -62,5 +62,5 @@ async def test_a_recording_for_a_program_and_an_agent_on_postgresql(bridge_world
     assert await egress.find(room=room, active=True) == await egress.find(egress_id="EG_none") == ()
     bridge_world.relay.join(room, "agent-1", "Scribe", "agent")
     await bridge_world.until(lambda: bridge_world.relay.attributes(room, alice).get("palabre.consent.agent") == "asked")
-    await bridge_world.command("agree", "agent")
+    await bridge_world.command("agree", "agent", event="$agent")
     await bridge_world.until(lambda: bridge_world.relay.hearing.get("agent-1") == frozenset({alice}))

@@ -77,10 +77,13 @@ async def test_a_no_that_comes_while_the_call_is_looked_at_holds(bridge_world: W
     agents = bridge_world.service._agents
     happen = agents._gate.happen
 
+    said_no: list[bool] = []
+
     async def says_no_meanwhile(call: CallId, person: str, *rest: Any) -> Answer:
         """Alice's answer is read; then she says no, before that of Bob is."""
         if person == BOB:
             await happen(call, ALICE, Kind.AGENT, Event.DECLINE, "page")
+            said_no.append(True)
         return await happen(call, person, *rest)
 
     agents._gate.happen = says_no_meanwhile  # type: ignore[method-assign, assignment]
@@ -88,12 +91,13 @@ async def test_a_no_that_comes_while_the_call_is_looked_at_holds(bridge_world: W
     set_hearing = bridge_world.relay.set_hearing
 
     def written_down(room: str, identity: str, of: frozenset[str]) -> None:
-        heard.append(of)
+        if said_no:
+            heard.append(of)
         set_hearing(room, identity, of)
 
     bridge_world.relay.set_hearing = written_down  # type: ignore[method-assign]
-    await agents._look(room)
-    assert heard
+    agents.moved(room)
+    await bridge_world.until(lambda: heard)
     assert all(alice not in one for one in heard)
 
 
